@@ -1,0 +1,50 @@
+# Every target works on a fresh machine: it makes the virtual environment first.
+#   make demo [ARGS=...]   the main job, with evidence
+#   make test [ARGS=...]   all tests but the soaks; as root it also installs the Debian packages of tests/interop
+#   make soak [ARGS=...]   the long tests
+#   make bench [ARGS=...]  benchmarks beside other programs
+#   make venv              the virtual environment alone
+
+VENV ?= .venv
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+ARGS ?=
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
+COVERAGE_GATE = 95
+
+.PHONY: demo test soak bench venv packages clean
+.DEFAULT_GOAL := test
+
+demo: venv
+	@$(BIN)/cubeproxy demo $(ARGS)
+
+test: venv packages
+	@$(BIN)/python -m coverage run -m pytest --coverage-gate $(COVERAGE_GATE) $(ARGS)
+
+soak: venv packages
+	@$(BIN)/python -m pytest --soak $(ARGS)
+
+bench: $(VENV)/.ready-bench packages
+	@$(BIN)/cubeload bench $(ARGS)
+
+venv: $(VENV)/.ready
+
+# Made again only when pyproject.toml changed. The stamp is written last: a set-up that broke off starts anew.
+$(VENV)/.ready: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found" >&2; exit 1; }
+	@echo "setting up $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv --clear $(VENV) || { \
+		echo "$(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(PIP) install --editable '.[test]'
+	@touch $@
+
+$(VENV)/.ready-bench: $(VENV)/.ready
+	@$(PIP) install --editable '.[bench]'
+	@touch $@
+
+packages:
+	@tests/interop/install-packages
+
+clean:
+	rm -rf $(VENV) .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist out
