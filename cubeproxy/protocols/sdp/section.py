@@ -18,6 +18,10 @@ class Attribute(NamedTuple):
     name: str
     value: str | None = None
 
+    def __repr__(self) -> str:
+        shown = "<redacted>" if self.name == "crypto" else self.value
+        return f"Attribute({self.name!r}, {shown!r})"
+
     def __str__(self) -> str:
         return self.name if self.value is None else f"{self.name}:{self.value}"
 
@@ -27,9 +31,9 @@ class Section:
     title: str | None = None
     connection: str | None = None  # "IN IP4 192.0.2.1"
     bandwidth: list[str] = field(default_factory=list)  # "AS:64"
-    key: str | None = None
+    key: str | None = field(default=None, repr=False)  # the k= line, obsolete, a secret all the same
     attributes: list[Attribute] = field(default_factory=list)
-    kept: list[tuple[int, str]] = field(default_factory=list)
+    kept: list[tuple[int, str]] = field(default_factory=list, repr=False)
 
     # Attributes by name (case-sensitive, RFC 8866 9).
 
