@@ -26,7 +26,7 @@ class SrtpPolicy(Enum):
     OFF = "off"
     STRICT = "strict"
     FALLBACK = "fallback"
-    PASS_THRU = "pass-thru"
+    PASS_THRU = "pass-thru"  # noqa: S105
 
 
 @dataclass
@@ -92,6 +92,14 @@ class PhoneProxy:
 
 
 @dataclass
+class FileBuffer:
+    """`voice-phone-proxy file-buffer size MB aging SEC` (IOS XE 16.8.1)."""
+
+    size: int = 10  # megabytes, 10-60
+    aging: int = 3600  # s between checks, 10-3600
+
+
+@dataclass
 class Registrar:
     """`registrar server [expires max N min N]`."""
 
@@ -116,6 +124,7 @@ class VoiceService:
     address_hiding: bool = False
     srtp: SrtpPolicy = SrtpPolicy.OFF
     trusted: list[str] = field(default_factory=list)  # networks of `ip address trusted list`, CIDR
+    trust_authenticate: bool = True  # `no ip address trusted authenticate` takes calls from anywhere
     silent_discard_untrusted: bool = True
     media_renegotiate: bool = False
     refer_passed: bool = True  # `no supplementary-service sip refer` makes it False
@@ -132,6 +141,8 @@ class VoiceService:
     pass_thru_headers: int = 0
     session_refresh: bool = False
     warn_header: bool = True
+    listen_port: int = 5060
+    listen_port_secure: int = 5061
 
 
 @dataclass
@@ -217,8 +228,10 @@ class DialPeer:
     srtp_crypto: int = 0
     srtp_auth: tuple[Suite, ...] = ()
     codecs: tuple[str, ...] = ("g711ulaw",)  # IOS names in order; () is transparent
+    voice_class_codec: int = 0  # tag of `voice class codec`, which then stands in the place of `codecs`
     codec_offer_all: bool = False
     dtmf_relay: tuple[str, ...] = ()
+    dtmf_digit_drop: bool = False
     vad: bool = True
     max_conn: int = 0
     pass_thru_headers: int = 0
@@ -312,6 +325,8 @@ class Config:
     dial_peers: dict[int, DialPeer] = field(default_factory=dict)
     voice_cards: dict[str, VoiceCard] = field(default_factory=dict)
     dspfarm_profiles: dict[int, DspfarmProfile] = field(default_factory=dict)
+    file_buffer: FileBuffer | None = None
+    tftp_address: str = ""  # `voice-phone-proxy tftp-address`
     sccp: Sccp = field(default_factory=Sccp)
     telephony: TelephonyService | None = None
     ignored: list[tuple[int, str]] = field(default_factory=list)

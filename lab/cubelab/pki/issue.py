@@ -1,0 +1,153 @@
+"""From a profile and the names of whom it is for to a certificate."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from OpenSSL import crypto
+
+from cubelab.pki.profiles import Key, Profile
+
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+
+ATTRIBUTES = {
+    "C": NameOID.COUNTRY_NAME,
+    "O": NameOID.ORGANIZATION_NAME,
+    "OU": NameOID.ORGANIZATIONAL_UNIT_NAME,
+    "CN": NameOID.COMMON_NAME,
+    "ST": NameOID.STATE_OR_PROVINCE_NAME,
+    "L": NameOID.LOCALITY_NAME,
+    "serialNumber": NameOID.SERIAL_NUMBER,
+}
+USAGES = {
+    "digitalSignature": "digital_signature",
+    "nonRepudiation": "content_commitment",
+    "keyEncipherment": "key_encipherment",
+    "dataEncipherment": "data_encipherment",
+    "keyAgreement": "key_agreement",
+    "keyCertSign": "key_cert_sign",
+    "cRLSign": "crl_sign",
+}
+EXTENDED = {
+    "serverAuth": ExtendedKeyUsageOID.SERVER_AUTH,
+    "clientAuth": ExtendedKeyUsageOID.CLIENT_AUTH,
+    "codeSigning": ExtendedKeyUsageOID.CODE_SIGNING,
+    "ipsecEndSystem": x509.ObjectIdentifier("1.3.6.1.5.5.7.3.5"),
+}
+HASHES: Mapping[str, hashes.SHA256 | hashes.SHA384 | hashes.SHA512] = {
+    "sha256": hashes.SHA256(),
+    "sha384": hashes.SHA384(),
+    "sha512": hashes.SHA512(),
+}
+CURVES: Mapping[str, ec.EllipticCurve] = {"secp256r1": ec.SECP256R1(), "secp384r1": ec.SECP384R1()}
+
+Names = Mapping[str, str | Sequence[str]]  # what the placeholders stand for; "addresses" is a list
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A certificate with its key. The key never shows."""
+
+    certificate: x509.Certificate
+    key: PrivateKey
+
+    def __repr__(self) -> str:
+        return f"Issued({self.certificate.subject.rfc4514_string()})"
+
+    @property
+    def certificate_pem(self) -> bytes:
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    @property
+    def key_pem(self) -> bytes:
+        return self.key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+
+
+def make_key(key: Key) -> PrivateKey:
+    if key.kind == "ec":
+        return ec.generate_private_key(CURVES[key.curve])
+    return rsa.generate_private_key(public_exponent=65537, key_size=key.bits)
+
+
+def issue(
+    profile: Profile, names: Names, issuer: Issued | None, now: datetime, key: PrivateKey | None = None
+) -> Issued:
+    """A certificate after `profile`. `issuer` None signs with its own key; `key` reuses one that exists."""
+    key = key or make_key(profile.key)
+    subject = _name(profile, names)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer.certificate.subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now + timedelta(days=profile.days[0]))
+        .not_valid_after(now + timedelta(days=profile.days[1]))
+    )
+    signer = issuer.key if issuer else key
+    for extension, critical in _extensions(profile, names, key, signer):
+        builder = builder.add_extension(extension, critical=critical)
+    if profile.hash == "sha1":
+        return Issued(_sign_sha1(builder.sign(signer, hashes.SHA256()), signer), key)
+    return Issued(builder.sign(signer, HASHES[profile.hash]), key)
+
+
+def _sign_sha1(certificate: x509.Certificate, signer: PrivateKey) -> x509.Certificate:
+    """The same certificate signed with SHA-1, which `cryptography` refuses to do."""
+    old = crypto.X509.from_cryptography(certificate)
+    old.sign(crypto.PKey.from_cryptography_key(signer), "sha1")
+    return old.to_cryptography()
+
+
+def _name(profile: Profile, names: Names) -> x509.Name:
+    attributes = []
+    for word, value in profile.subject.items():
+        for text in [value] if isinstance(value, str) else value:
+            filled = text.format_map(names)
+            attributes.append(x509.NameAttribute(ATTRIBUTES[word], filled))
+    return x509.Name(attributes)
+
+
+def _extensions(
+    profile: Profile, names: Names, key: PrivateKey, signer: PrivateKey
+) -> list[tuple[x509.ExtensionType, bool]]:
+    found: list[tuple[x509.ExtensionType, bool]] = []
+    if constraints := profile.basic_constraints:
+        found.append((x509.BasicConstraints(constraints.ca, constraints.path_length), constraints.critical))
+    if profile.key_usage:
+        wanted = {USAGES[word] for word in profile.key_usage}
+        bits = {name: name in wanted for name in USAGES.values()}
+        found.append((x509.KeyUsage(**bits, encipher_only=False, decipher_only=False), True))
+    if profile.extended_key_usage:
+        found.append((x509.ExtendedKeyUsage([EXTENDED[word] for word in profile.extended_key_usage]), False))
+    if alternatives := _alternatives(profile, names):
+        found.append((x509.SubjectAlternativeName(alternatives), False))
+    if profile.subject_key_identifier:
+        found.append((x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False))
+    if profile.authority_key_identifier:
+        found.append((x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), False))
+    return found
+
+
+def _alternatives(profile: Profile, names: Names) -> list[x509.GeneralName]:
+    found: list[x509.GeneralName] = []
+    for text in profile.alternative_names:
+        kind, _, value = text.partition(":")
+        if value == "{addresses}":
+            found += [x509.IPAddress(ipaddress.ip_address(address)) for address in names.get("addresses", ())]
+        elif kind == "dns":
+            found.append(x509.DNSName(value.format_map(names)))
+        elif kind == "uri":
+            found.append(x509.UniformResourceIdentifier(value.format_map(names)))
+        else:
+            raise ValueError(f"profile {profile.name}: {text} is not a dns:, ip: or uri: name")
+    return found
