@@ -1,0 +1,162 @@
+"""The header rows of a message: in order, byte-exact until changed, looked up by name (RFC 3261 7.3).
+
+A row is kept as it came, folds included; values are unfolded and split only when they are asked for. Rows that are
+written here are always whole, well-formed lines: a line break in a value is a bug of ours, never a second header.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from cubeproxy.protocols.errors import LocalProtocolError, RemoteProtocolError
+from cubeproxy.protocols.sip.grammar import LWS, excerpt, is_token, split_list
+from cubeproxy.protocols.sip.names import KEYS, LISTS, LONG, key_of
+
+_FORBIDDEN = re.compile(r"[\r\n]|(?<!\\)\x00")
+
+
+class Headers:
+    """Ordered rows. Names match without case, and compact forms equal long ones."""
+
+    __slots__ = ("_keys", "_rows", "changed")
+
+    def __init__(self) -> None:
+        self._keys: list[str] = []
+        self._rows: list[str] = []  # "Name: value", folds kept, without the last line end
+        self.changed = False  # since it was parsed
+
+    @classmethod
+    def parse(cls, lines: Sequence[str], start: int = 0) -> Headers:
+        """Read the lines from `start` on (split at CRLF, no line break left in them)."""
+        headers = cls()
+        keys, rows = headers._keys, headers._rows
+        for line in lines[start:] if start else lines:
+            name, colon, _ = line.partition(":")
+            key = KEYS.get(name)
+            if key is None or not colon:
+                if line[:1] in ("", " ", "\t"):
+                    if not rows or not line:
+                        raise RemoteProtocolError("a continuation line without a header before it")
+                    rows[-1] += "\r\n" + line
+                    continue
+                key = _checked_key(name, colon)
+            keys.append(key)
+            rows.append(line)
+        return headers
+
+    def get(self, name: str) -> str | None:
+        """The first value of the first row, unfolded and stripped."""
+        key = key_of(name)
+        if key not in self._keys:
+            return None
+        value = value_of(self._rows[self._keys.index(key)])
+        return split_list(value)[0] if "," in value and key in LISTS else value
+
+    def all(self, name: str) -> list[str]:
+        """Every value in order. Only headers whose grammar is a list are split; empty rows give nothing."""
+        key = key_of(name)
+        values = [value_of(row) for at, row in zip(self._keys, self._rows, strict=True) if at == key]
+        if key not in LISTS:
+            return values
+        return [piece for value in values if value for piece in split_list(value)]
+
+    def rows(self, name: str) -> list[str]:
+        """One value a row, unfolded, not split."""
+        key = key_of(name)
+        return [value_of(row) for at, row in zip(self._keys, self._rows, strict=True) if at == key]
+
+    def first_row(self, key: str) -> str | None:
+        """The first row of that key as it stands, name included: the same object as long as nobody changes it."""
+        return self._rows[self._keys.index(key)] if key in self._keys else None
+
+    def count(self, key: str) -> int:
+        """How many rows have that key (lower-case long name)."""
+        return self._keys.count(key)
+
+    def add(self, name: str, value: str) -> None:
+        """Append a row."""
+        self._insert(len(self._rows), name, value)
+
+    def prepend(self, name: str, value: str) -> None:
+        """Insert a row before the first one of that name, at the top when there is none."""
+        key = key_of(name)
+        self._insert(self._keys.index(key) if key in self._keys else 0, name, value)
+
+    def set(self, name: str, value: str | Sequence[str]) -> None:
+        """Replace all rows of that name, where the first one stands; at the end when there is none."""
+        key = key_of(name)
+        at = self._keys.index(key) if key in self._keys else len(self._keys)
+        self.remove(name)
+        for offset, one in enumerate((value,) if isinstance(value, str) else value):
+            self._insert(at + offset, name, one)
+
+    def remove(self, name: str) -> None:
+        key = key_of(name)
+        if key not in self._keys:
+            return
+        kept = [(at, row) for at, row in zip(self._keys, self._rows, strict=True) if at != key]
+        self._keys = [at for at, _ in kept]
+        self._rows = [row for _, row in kept]
+        self.changed = True
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        """(long name, unfolded value) a row; unknown names are as written."""
+        for key, row in zip(self._keys, self._rows, strict=True):
+            yield LONG.get(key) or row.partition(":")[0].rstrip(LWS), value_of(row)
+
+    def lines(self) -> list[str]:
+        """The rows as they go to the wire."""
+        return self._rows
+
+    def copy(self) -> Headers:
+        copy = Headers()
+        copy._keys = self._keys.copy()
+        copy._rows = self._rows.copy()
+        copy.changed = self.changed
+        return copy
+
+    def __contains__(self, name: str) -> bool:
+        return key_of(name) in self._keys
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and self._rows == other._rows
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Headers({', '.join(LONG.get(key, key) for key in self._keys)})"
+
+    def _insert(self, at: int, name: str, value: str) -> None:
+        key = key_of(name)
+        long = LONG.get(key)
+        if long is None:
+            if not is_token(name):
+                raise LocalProtocolError(f"no header name: {excerpt(name)}")
+            long = name
+        if _FORBIDDEN.search(value):
+            raise LocalProtocolError(f"a line break or NUL in a value of {long}")
+        self._keys.insert(at, key)
+        self._rows.insert(at, f"{long}: {value}")
+        self.changed = True
+
+
+def value_of(row: str) -> str:
+    """The value of a row: behind the colon, folds turned into one space (RFC 3261 7.3.1), stripped."""
+    value = row.partition(":")[2]
+    if "\n" in value:
+        value = " ".join([part.strip(LWS) for part in value.split("\r\n")])
+    return value.strip(LWS)
+
+
+def _checked_key(name: str, colon: str) -> str:
+    """White space before the colon is legal (HCOLON, RFC 3261 25.1) and belongs to nothing: one name, one view."""
+    if not colon:
+        raise RemoteProtocolError(f"a header line without a colon: {excerpt(name)}")
+    bare = name.rstrip(LWS)
+    if not is_token(bare):
+        raise RemoteProtocolError(f"no header name: {excerpt(bare)}")
+    return key_of(bare)

@@ -1,0 +1,49 @@
+"""SIP messages: the names that the rest of the program uses.
+
+`parse_message` reads octets, `validate_request` says whether an element may process what was read, `response_to`
+starts the answer, `serialise` writes.
+"""
+
+from __future__ import annotations
+
+from cubeproxy.protocols.sip.headers import Headers
+from cubeproxy.protocols.sip.model import CSeq, MalformedMessage, Message, Request, Response
+from cubeproxy.protocols.sip.names import key_of
+from cubeproxy.protocols.sip.reader import MAX_BODY, MAX_HEAD, MAX_ROWS, parse_message
+from cubeproxy.protocols.sip.validate import validate_request, validate_response
+
+__all__ = [
+    "MAX_BODY",
+    "MAX_HEAD",
+    "MAX_ROWS",
+    "CSeq",
+    "Headers",
+    "MalformedMessage",
+    "Message",
+    "Request",
+    "Response",
+    "key_of",
+    "parse_message",
+    "response_to",
+    "validate_request",
+    "validate_response",
+]
+
+
+def response_to(request: Request, status: int, reason: str | None = None, *, to_tag: str | None = None) -> Response:
+    """The answer with what RFC 3261 8.2.6 copies: Via rows, From, To, Call-ID, CSeq, for a 100 also Timestamp.
+
+    `to_tag` is added where To has none. What the request lacks or has twice is answered with what there is.
+    """
+    headers = Headers()
+    source = request.headers
+    for via in source.rows("via"):
+        headers.add("Via", via)
+    if "timestamp" in source and status == 100:
+        headers.add("Timestamp", source.rows("timestamp")[0])
+    for name in ("From", "To", "Call-ID", "CSeq"):
+        if name in source:
+            headers.add(name, source.rows(name)[0])
+    if to_tag is not None and "to" in headers and request.to_tag is None:
+        headers.set("To", f"{headers.rows('to')[0]};tag={to_tag}")
+    return Response(status, reason, headers)
