@@ -20,7 +20,6 @@ LWS = " \t"
 
 is_token = re.compile(TOKEN, re.ASCII).fullmatch
 is_quoted = re.compile(QUOTED, re.ASCII).fullmatch
-is_digits = re.compile(r"[0-9]++", re.ASCII).fullmatch
 
 _PARAM = re.compile(
     rf"[ \t]*+;[ \t]*+({TOKEN})(?:[ \t]*+=[ \t]*+({QUOTED}|[!#-+\--:=?-~]++))?+[ \t]*+",
@@ -93,11 +92,12 @@ def unquote(text: str) -> str:
 
 def decimal(text: str, largest: int) -> int | None:
     """ASCII digits up to `largest`, leading zeros allowed; None for everything else, however long."""
-    if not is_digits(text):
+    if not (text.isascii() and text.isdigit()):
         return None
-    text = text.lstrip("0") or "0"
-    if len(text) > len(str(largest)):
-        return None
+    if len(text) > 9:
+        text = text.lstrip("0") or "0"
+        if len(text) > len(str(largest)):
+            return None
     value = int(text)
     return value if value <= largest else None
 

@@ -13,7 +13,7 @@ from cubeproxy.protocols.errors import LocalProtocolError, RemoteProtocolError
 from cubeproxy.protocols.sip.grammar import LWS, excerpt, is_token, split_list
 from cubeproxy.protocols.sip.names import KEYS, LISTS, LONG, key_of
 
-_FORBIDDEN = re.compile(r"[\r\n]|(?<!\\)\x00")
+_BARE_NUL = re.compile(r"(?<!\\)\x00")
 
 
 class Headers:
@@ -27,11 +27,11 @@ class Headers:
         self.changed = False  # since it was parsed
 
     @classmethod
-    def parse(cls, lines: Sequence[str], start: int = 0) -> Headers:
-        """Read the lines from `start` on (split at CRLF, no line break left in them)."""
+    def parse(cls, lines: Sequence[str]) -> Headers:
+        """Read a head split at CRLF, no line break left in it. The first line is the start line and passed over."""
         headers = cls()
         keys, rows = headers._keys, headers._rows
-        for line in lines[start:] if start else lines:
+        for line in lines[1:]:
             name, colon, _ = line.partition(":")
             key = KEYS.get(name)
             if key is None or not colon:
@@ -68,7 +68,10 @@ class Headers:
 
     def first_row(self, key: str) -> str | None:
         """The first row of that key as it stands, name included: the same object as long as nobody changes it."""
-        return self._rows[self._keys.index(key)] if key in self._keys else None
+        try:
+            return self._rows[self._keys.index(key)]
+        except ValueError:
+            return None
 
     def count(self, key: str) -> int:
         """How many rows have that key (lower-case long name)."""
@@ -76,7 +79,20 @@ class Headers:
 
     def add(self, name: str, value: str) -> None:
         """Append a row."""
-        self._insert(len(self._rows), name, value)
+        key, row = _written(name, value)
+        self._keys.append(key)
+        self._rows.append(row)
+        self.changed = True
+
+    def take(self, source: Headers, key: str, *, every: bool = False) -> None:
+        """Append the row of that key (lower-case long name) of another message, or every one, unfolded."""
+        for at, row in zip(source._keys, source._rows, strict=True):
+            if at == key:
+                self._keys.append(key)
+                self._rows.append(f"{LONG[key]}: {value_of(row)}")
+                if not every:
+                    break
+        self.changed = True
 
     def prepend(self, name: str, value: str) -> None:
         """Insert a row before the first one of that name, at the top when there is none."""
@@ -131,17 +147,23 @@ class Headers:
         return f"Headers({', '.join(LONG.get(key, key) for key in self._keys)})"
 
     def _insert(self, at: int, name: str, value: str) -> None:
-        key = key_of(name)
-        long = LONG.get(key)
-        if long is None:
-            if not is_token(name):
-                raise LocalProtocolError(f"no header name: {excerpt(name)}")
-            long = name
-        if _FORBIDDEN.search(value):
-            raise LocalProtocolError(f"a line break or NUL in a value of {long}")
+        key, row = _written(name, value)
         self._keys.insert(at, key)
-        self._rows.insert(at, f"{long}: {value}")
+        self._rows.insert(at, row)
         self.changed = True
+
+
+def _written(name: str, value: str) -> tuple[str, str]:
+    """The key and the row that we write."""
+    key = key_of(name)
+    long = LONG.get(key)
+    if long is None:
+        if not is_token(name):
+            raise LocalProtocolError(f"no header name: {excerpt(name)}")
+        long = name
+    if "\n" in value or "\r" in value or ("\0" in value and _BARE_NUL.search(value)):
+        raise LocalProtocolError(f"a line break or NUL in a value of {long}")
+    return key, f"{long}: {value}"
 
 
 def value_of(row: str) -> str:

@@ -6,6 +6,7 @@ starts the answer, `serialise` writes.
 
 from __future__ import annotations
 
+from cubeproxy.protocols.errors import RemoteProtocolError
 from cubeproxy.protocols.sip.headers import Headers
 from cubeproxy.protocols.sip.model import CSeq, MalformedMessage, Message, Request, Response
 from cubeproxy.protocols.sip.names import key_of
@@ -30,6 +31,9 @@ __all__ = [
 ]
 
 
+_COPIED = ("from", "to", "call-id", "cseq")
+
+
 def response_to(request: Request, status: int, reason: str | None = None, *, to_tag: str | None = None) -> Response:
     """The answer with what RFC 3261 8.2.6 copies: Via rows, From, To, Call-ID, CSeq, for a 100 also Timestamp.
 
@@ -37,13 +41,19 @@ def response_to(request: Request, status: int, reason: str | None = None, *, to_
     """
     headers = Headers()
     source = request.headers
-    for via in source.rows("via"):
-        headers.add("Via", via)
-    if "timestamp" in source and status == 100:
-        headers.add("Timestamp", source.rows("timestamp")[0])
-    for name in ("From", "To", "Call-ID", "CSeq"):
-        if name in source:
-            headers.add(name, source.rows(name)[0])
-    if to_tag is not None and "to" in headers and request.to_tag is None:
+    headers.take(source, "via", every=True)
+    if status == 100:
+        headers.take(source, "timestamp")
+    for key in _COPIED:
+        headers.take(source, key)
+    if to_tag is not None and "to" in headers and _has_no_tag(request):
         headers.set("To", f"{headers.rows('to')[0]};tag={to_tag}")
     return Response(status, reason, headers)
+
+
+def _has_no_tag(request: Request) -> bool:
+    """Also true of a To that cannot be read: the answer says so, and needs a tag of its own."""
+    try:
+        return request.to_tag is None
+    except RemoteProtocolError:
+        return True

@@ -58,6 +58,10 @@ def _parse_top_via(text: str) -> Via:
     return Via.parse(split_list(text)[0])
 
 
+def _parse_contacts(text: str) -> list[NameAddr]:
+    return [NameAddr.parse(piece) for piece in split_list(text) if piece != "*"] if text else []
+
+
 class Message:
     """What requests and responses share."""
 
@@ -162,7 +166,10 @@ class Message:
     @property
     def contacts(self) -> list[NameAddr]:
         """Every Contact but `*`."""
-        return [NameAddr.parse(text) for text in self.headers.all("contact") if text != "*"]
+        rows = self.headers.count("contact")
+        if rows == 1:
+            return self._typed("contact", _parse_contacts)
+        return [NameAddr.parse(text) for text in self.headers.all("contact") if text != "*"] if rows else []
 
     @property
     def contact_star(self) -> bool:

@@ -32,9 +32,9 @@ _PASSWORD = r"[A-Za-z0-9\-_.!~*'()&=+$,%]*+"  # noqa: S105
 _PARAM_CHARS = r"[A-Za-z0-9\-_.!~*'()\[\]/:&+$%]"
 _HEADERS = r"[A-Za-z0-9\-_.!~*'()\[\]/?:+$%=&]*+"
 _SIP = re.compile(
-    rf"(sips?):(?:({_USER})(?::({_PASSWORD}))?@)?({HOST})(?::([0-9]{{1,5}}))?"
+    rf"([Ss][Ii][Pp][Ss]?):(?:({_USER})(?::({_PASSWORD}))?@)?({HOST})(?::([0-9]{{1,5}}))?"
     rf"((?:;{_PARAM_CHARS}++(?:={_PARAM_CHARS}*+)?+)*+)(?:\?({_HEADERS}))?",
-    re.ASCII | re.IGNORECASE,
+    re.ASCII,
 )
 _OTHER = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*+):([!#-;=?-~]++)", re.ASCII)
 _TEL = re.compile(r"([0-9A-Fa-f*#().+\-]++)((?:;[!-:=-~]++)*+)", re.ASCII)

@@ -15,7 +15,7 @@ from cubeproxy.protocols.sip.uri import NameAddr, Uri, Via
 
 _ONCE = ("from", "to", "call-id", "cseq")
 _AT_MOST_ONCE = ("max-forwards", "content-type", "expires")
-_ADDRESS_LISTS = ("contact", "route", "record-route")
+_ROUTES = ("route", "record-route")
 
 
 def validate_request(request: Request) -> None:
@@ -25,8 +25,9 @@ def validate_request(request: Request) -> None:
     if Uri.parse(request.uri).headers:
         raise RemoteProtocolError("headers in a Request-URI")  # RFC 3261 19.1.1, table 1; RFC 4475 3.1.2.11
     _validate_rows(request)
-    if request.cseq.method != request.method:
-        raise RemoteProtocolError(f"CSeq names {request.cseq.method}, the request line {request.method}")
+    cseq = request.cseq
+    if cseq.method != request.method:
+        raise RemoteProtocolError(f"CSeq names {cseq.method}, the request line {request.method}")
     _ = request.max_forwards
 
 
@@ -49,21 +50,18 @@ def _validate_rows(message: Message) -> None:
     for value in (message.from_, message.to):
         if "tag" in value.params and not is_token(value.params["tag"] or ""):
             raise RemoteProtocolError("a tag that is no token")
-    _ = message.call_id, message.cseq
+    _ = message.call_id, message.cseq, message.contacts
     _validate_vias(message)
-    for key in _ADDRESS_LISTS:
+    for key in _ROUTES:
         for text in message.headers.all(key) if count(key) else ():
-            if text != "*" or key != "contact":
-                NameAddr.parse(text)
+            NameAddr.parse(text)
 
 
 def _validate_vias(message: Message) -> None:
-    rows = message.headers.rows("via")
-    if not rows:
-        raise RemoteProtocolError("Via is missing")
-    if len(rows) == 1 and "," not in rows[0]:
-        _ = message.via
+    _ = message.via
+    headers = message.headers
+    if headers.count("via") == 1 and "," not in (headers.first_row("via") or ""):
         return
-    for row in rows:
+    for row in headers.rows("via"):
         for text in split_list(row):
             Via.parse(text)
