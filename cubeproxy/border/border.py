@@ -1,0 +1,210 @@
+"""The border: one event in, effects out. It knows which part a message is for, and nothing else.
+
+`Border` is the whole signalling of the proxy without a socket or a clock: registrations, calls,
+node keepalives on one transaction layer.
+"""
+
+from __future__ import annotations
+
+from cubeproxy.border.call import Input
+from cubeproxy.border.calls import Calls
+from cubeproxy.border.effects import (
+    BorderEvent,
+    Drain,
+    Drained,
+    Effect,
+    FlowClosed,
+    Malformed,
+    MessageArrived,
+    PathFailed,
+)
+from cubeproxy.border.headers import unsupported
+from cubeproxy.border.nodes import Nodes
+from cubeproxy.border.plan import Peer, Plan
+from cubeproxy.border.registrations import Registrations
+from cubeproxy.border.routing import Router
+from cubeproxy.border.user import TransactionUser, name_of
+from cubeproxy.config.model import Config
+from cubeproxy.protocols.errors import RemoteProtocolError
+from cubeproxy.protocols.sip.layer import (
+    AckArrived,
+    CancelArrived,
+    RequestArrived,
+    ServerExpired,
+    TransactionLayer,
+    Transmit,
+)
+from cubeproxy.protocols.sip.message import Request, response_to, validate_request
+from cubeproxy.protocols.sip.timers import Timers
+from cubeproxy.protocols.sip.tokens import Tokens
+from cubeproxy.protocols.values import Flow, MediaLost, MediaRefused, MediaReserved, Severity, Side
+
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY")
+
+
+class Border:
+    def __init__(self, config: Config, tokens: Tokens | None = None, timers: Timers | None = None) -> None:
+        """Raises ConfigError when the configuration names no address or class that it needs."""
+        tokens = tokens or Tokens()
+        self.plan = Plan(config)
+        self._said = False  # that the last call has ended
+        self.user = TransactionUser(TransactionLayer(timers or Timers(), tokens), tokens)
+        self.router = Router(self.plan)
+        self.nodes = Nodes((node for peer in self.plan.core for node in peer.nodes), self.user)
+        self.registrations = Registrations(self.plan, self.router, self.nodes, self.user)
+        self.calls = Calls(self.plan, self.router, self.nodes, self.registrations, self.user)
+
+    def start(self, now: float) -> list[Effect]:
+        """Begin the keepalives."""
+        self.nodes.start(now)
+        return self.user.drain()
+
+    def receive(self, event: BorderEvent, now: float) -> list[Effect]:
+        match event:
+            case MessageArrived():
+                self._message(event.flow, event, now)
+            case MediaReserved() | MediaRefused() | MediaLost():
+                self.calls.media(event, now)
+            case FlowClosed():
+                self.registrations.flow_lost(event.flow, now)
+                self.user.take(self.user.layer.path_failed(event.flow, now), now)
+            case PathFailed():
+                self.user.take(self.user.layer.path_failed(event.path, now), now)
+            case Malformed():
+                self._malformed(event)
+            case Drain():
+                self._drain(event, now)
+        self._dispatch(now)
+        self._drained()
+        return self.user.drain()
+
+    def timeout(self, now: float) -> list[Effect]:
+        self.user.take(self.user.layer.timeout(now), now)
+        self.user.alarms.ring(now)
+        self._dispatch(now)
+        self._drained()
+        return self.user.drain()
+
+    @property
+    def deadline(self) -> float | None:
+        """When `timeout` wants to be called, on the clock of `now`."""
+        times = [t for t in (self.user.layer.deadline, self.user.alarms.deadline) if t is not None]
+        return min(times) if times else None
+
+    # --- messages -------------------------------------------------------------------------------
+
+    def _message(self, flow: Flow, event: MessageArrived, now: float) -> None:
+        message = event.message
+        if isinstance(message, Request):
+            if self.plan.side_of(flow.local) is Side.CORE and not self.calls.trusts(flow):
+                self._untrusted(flow, message)
+                return
+            try:
+                validate_request(message)
+            except RemoteProtocolError as error:
+                self._malformed(Malformed(flow, error, message))
+                return
+        try:
+            self.user.take(self.user.layer.receive(message, flow, now), now)
+        except RemoteProtocolError as error:
+            self._malformed(Malformed(flow, error, message))
+
+    def _untrusted(self, flow: Flow, request: Request) -> None:
+        """Silently discarded, as the vendor does by default: no answer tells a scanner anything."""
+        self.user.report(
+            "sip.untrusted",
+            Severity.WARNING,
+            f"{request.method} from {name_of(flow)} discarded: not a core peer",
+            peer=name_of(flow),
+            cause="untrusted",
+            fix="add it to `ip address trusted list`, or to a dial peer's session target",
+        )
+
+    def _dispatch(self, now: float) -> None:
+        """Hand on what the layer found for us; handling one may bring more."""
+        while self.user.arrived:
+            arrived, self.user.arrived = self.user.arrived, []
+            for output in arrived:
+                match output:
+                    case RequestArrived():
+                        self._request(output, now)
+                    case AckArrived():
+                        self.calls.ack(output.request, output.flow, now)
+                    case CancelArrived():
+                        self.calls.cancel(output.invite_key, output.request, now)
+                    case ServerExpired():
+                        self.calls.expired(output.key, now)
+
+    def _request(self, arrived: RequestArrived, now: float) -> None:
+        key, request, flow = arrived.key, arrived.request, arrived.flow
+        peer = self.router.incoming(request, flow)
+        try:
+            if request.to_tag:
+                self.calls.in_dialog(key, request, flow, now)
+            elif request.method == "INVITE":
+                self.calls.invite(key, request, flow, peer, now)
+            elif request.method == "REGISTER" and peer.side is Side.ACCESS:
+                self.registrations.register(key, request, flow, peer, now)
+            elif request.method == "OPTIONS":
+                self._options(arrived, peer, now)
+            else:
+                status = 405 if request.method in METHODS else 501
+                self._plain(arrived, status, now)
+        except RemoteProtocolError as error:
+            self._plain(arrived, error.status, now)
+
+    def _plain(self, arrived: RequestArrived, status: int, now: float) -> None:
+        response = response_to(arrived.request, status, to_tag=self.user.tokens.tag())
+        if status == 405:
+            response.headers.add("Allow", ", ".join(METHODS))
+        self.user.respond(arrived.key, response, now)
+
+    def _options(self, arrived: RequestArrived, peer: Peer, now: float) -> None:
+        """What we can (RFC 3261 11.2); while draining 503, so that a cluster looks elsewhere."""
+        if self.calls.draining:
+            self.user.refuse(arrived.key, arrived.request, "draining", peer.control[0], now)
+            return
+        bad = unsupported(arrived.request)
+        response = response_to(arrived.request, 420 if bad else 200, to_tag=self.user.tokens.tag())
+        if bad:
+            response.headers.add("Unsupported", ", ".join(bad))
+        response.headers.add("Allow", ", ".join(METHODS))
+        response.headers.add("Accept", "application/sdp")
+        response.headers.add("Supported", "100rel, timer, replaces")
+        self.user.respond(arrived.key, response, now)
+
+    def _malformed(self, event: Malformed) -> None:
+        """Answer what can be answered without a transaction (RFC 3261 8.2), once to the operator."""
+        flow, error, message = event.flow, event.error, event.message
+        side = self.plan.side_of(flow.local)
+        self.user.report(
+            "sip.malformed",
+            Severity.WARNING,
+            f"malformed message on the {side.value} side: {error}",
+            peer=name_of(flow),
+            device=flow.identity.name if flow.identity else "",
+            cause=str(error.status),
+        )
+        if (
+            isinstance(message, Request)
+            and message.method != "ACK"
+            and (side is Side.ACCESS or self.calls.trusts(flow))
+        ):
+            response = response_to(message, error.status, error.reason, to_tag=self.user.tokens.tag())
+            self.user.out.append(Transmit(flow, response))
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def _drain(self, drain: Drain, now: float) -> None:
+        self.calls.draining = True
+        self.user.report("proxy.draining", Severity.NOTICE, f"draining: {len(self.calls)} calls are up")
+        self.user.alarms.set("drain", now + drain.limit, self._cut)
+
+    def _cut(self, now: float) -> None:
+        for call in self.calls:
+            call.receive(Input.LIMIT, "draining", now)
+
+    def _drained(self) -> None:
+        if self.calls.draining and not self._said and not len(self.calls):
+            self._said = True
+            self.user.out.append(Drained())

@@ -1,0 +1,128 @@
+"""Messages for one leg out of messages from the other: rebuilt, with the far face's addresses hidden."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cubeproxy.border.headers import CHALLENGES, CREDENTIALS, PassList
+from cubeproxy.border.leg import Leg
+from cubeproxy.border.plan import Peer
+from cubeproxy.protocols.sip.message import Headers, Message, Request, Response, response_to
+from cubeproxy.protocols.sip.uri import NameAddr
+from cubeproxy.protocols.values import Path, Side
+
+SDP = "application/sdp"
+
+_HOPS = re.compile(r"[0-9]{1,3}", re.ASCII)
+
+
+@dataclass(slots=True)
+class Route:
+    """One way to the called side: the dial peer, the path, and the URI to ask for."""
+
+    peer: Peer
+    path: Path
+    uri: str
+    host: str  # host of To: the node, or the phone's address of record as it knows it
+    number: str
+    device: str = ""
+
+
+def description_of(message: Message) -> bytes:
+    """The session description that a message carries, b"" when none."""
+    return message.body if message.body and message.content_type == SDP else b""
+
+
+def hops_left(request: Request) -> int:
+    """Max-Forwards less one; a message without it starts at 70 (RFC 3261 16.6)."""
+    text = request.headers.get("Max-Forwards")
+    return int(text) - 1 if text is not None and _HOPS.fullmatch(text) else 70
+
+
+def hosts(source: Leg, target: Leg) -> Mapping[str, str]:
+    """Addresses of one face and what they are called on the other (vendor: `address-hiding`)."""
+    return {source.host: target.remote_host, source.remote_host: target.host}
+
+
+def pass_list(target: Leg, message: Message) -> PassList:
+    """Credentials pass from a phone to the core, challenges from the core to the phone, never the other way."""
+    inwards = target.side is Side.CORE
+    if isinstance(message, Request):
+        return PassList(target.peer, CREDENTIALS if inwards else ())
+    return PassList(target.peer, () if inwards else CHALLENGES)
+
+
+def build_invite(
+    request: Request, caller: Leg, called: Leg, route: Route, call_id: str, tag: str, body: bytes
+) -> Request:
+    """The INVITE of the called leg."""
+    headers = Headers()
+    headers.add("Max-Forwards", str(hops_left(request)))
+    headers.add("From", f"{_named(request.from_, called.host)};tag={tag}")
+    headers.add("To", f"<sip:{_at(route.number)}{route.host}>")
+    headers.add("Call-ID", call_id)
+    headers.add("CSeq", "101 INVITE")
+    headers.add("Contact", called.contact + _contact_parameters(request))
+    invite = Request("INVITE", route.uri, headers, body)
+    pass_list(called, request).copy(request, invite, hosts(caller, called))
+    if called.peer.negotiate_cisco and "X-cisco-srtp-fallback" not in (headers.get("Supported") or ""):
+        headers.add("Supported", "X-cisco-srtp-fallback")
+    _strip_type(invite, body)
+    return invite
+
+
+def build_response(
+    response: Response, request: Request, source: Leg, target: Leg, to_tag: str, body: bytes
+) -> Response:
+    """The answer for `target`'s peer to its `request`, out of what `source`'s peer answered."""
+    answer = response_to(request, response.status, response.reason, to_tag=to_tag)
+    pass_list(target, response).copy(response, answer, hosts(source, target))
+    if (response.status < 300 and request.method in DIALOG_MAKING) or response.contacts:
+        answer.headers.add("Contact", target.contact + _contact_parameters(response))
+    answer.body = body
+    _strip_type(answer, body)
+    return answer
+
+
+DIALOG_MAKING = frozenset({"INVITE", "UPDATE", "SUBSCRIBE", "NOTIFY", "REFER"})
+
+
+def copy_into(request: Request, outgoing: Request, source: Leg, target: Leg, body: bytes) -> Request:
+    """Fill an in-dialog request of ours with what passes of theirs."""
+    outgoing.body = body
+    pass_list(target, request).copy(request, outgoing, hosts(source, target))
+    outgoing.headers.set("Max-Forwards", str(hops_left(request)))
+    _strip_type(outgoing, body)
+    return outgoing
+
+
+def _strip_type(message: Message, body: bytes) -> None:
+    """A message that lost its body loses what described it."""
+    if not body:
+        for name in ("Content-Type", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-ID"):
+            message.headers.remove(name)
+
+
+def _named(address: NameAddr, host: str) -> str:
+    """Display name and user of a caller at our address (the vendor replaces the host by its own)."""
+    display = f'"{_escaped(address.display)}" ' if address.display else ""
+    return f"{display}<sip:{_at(address.uri.user)}{host}>"
+
+
+def _escaped(display: str) -> str:
+    return display.strip('"').replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _at(user: str | None) -> str:
+    return f"{user}@" if user else ""
+
+
+def _contact_parameters(message: Message) -> str:
+    """Parameters of the other leg's Contact, which features hang on (facts: cube-line-side 3.7)."""
+    contacts = message.contacts
+    if not contacts:
+        return ""
+    kept = ((name, value) for name, value in contacts[0].params.items() if name.lower() not in ("expires", "q"))
+    return "".join(f";{name}" if value is None else f";{name}={value}" for name, value in kept)

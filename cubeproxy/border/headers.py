@@ -1,0 +1,96 @@
+"""What a header may do at the border: pass, be rewritten, or stay outside.
+
+Outgoing messages are rebuilt, never edited: a header that no rule names does not pass. Three
+rules in order: headers that make a method work pass always, those of the dial peer's list pass,
+and with `passthru-hdr-unsupp` unknown ones too; of the passing ones, those that carry addresses
+are rewritten so that neither face sees the other's (address hiding).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from cubeproxy.border.plan import Peer
+from cubeproxy.protocols.sip.message import Message, Request
+
+# Rebuilt for every leg (RFC 3261 8.1.1, 16.6) or stripped by the vendor's predefined profile (Cisco-Guid).
+NEVER = frozenset(
+    name.lower()
+    for name in (
+        "Via", "From", "To", "Call-ID", "CSeq", "Contact", "Max-Forwards", "Route", "Record-Route", "Content-Length",
+        "Path", "Service-Route", "Cisco-Guid", "Proxy-Require",
+    )
+)  # fmt: skip
+
+# A method, an answer or an identity does not work without these (RFC 3261, 3262, 3311, 3323, 3325, 3326, 3515, 3891,
+# 3892, 4028, 4488, 5626, 6086, 6665, 7044, 7989).
+FUNCTIONAL = (
+    "Accept", "Accept-Encoding", "Accept-Language", "Alert-Info", "Allow", "Allow-Events", "Call-Info",
+    "Content-Disposition", "Content-Encoding", "Content-ID", "Content-Language", "Content-Type", "Date", "Diversion",
+    "Error-Info", "Event", "Expires", "History-Info", "Info-Package", "Join", "MIME-Version", "Min-Expires", "Min-SE",
+    "Organization", "P-Asserted-Identity", "P-Preferred-Identity", "Priority", "Privacy", "RAck", "RSeq", "Reason",
+    "Recv-Info", "Refer-Sub", "Refer-To", "Referred-By", "Remote-Party-ID", "Replaces", "Require", "Retry-After",
+    "Server", "Session-Expires", "Session-ID", "SIP-ETag", "SIP-If-Match", "Subject", "Subscription-State",
+    "Supported", "Target-Dialog", "Timestamp", "Unsupported", "User-Agent", "Warning",
+)  # fmt: skip
+
+# The phone's own proof towards the core, end to end; never the other way (SIP digest leak).
+CREDENTIALS = ("Authorization", "Proxy-Authorization")
+CHALLENGES = ("WWW-Authenticate", "Proxy-Authenticate", "Authentication-Info", "Proxy-Authentication-Info")
+
+# Extensions that pass through us; any other that is required gets 420 (RFC 3261 8.2.2.3).
+EXTENSIONS = frozenset(
+    {
+        "100rel", "timer", "replaces", "norefersub", "from-change", "histinfo", "tdialog", "join", "path", "outbound",
+        "gruu", "early-session", "eventlist", "sdp-anat", "resource-priority", "extended-refer", "multiple-refer",
+        "precondition", "answermode", "privacy", "pref", "nosub", "recipient-list-invite",
+    }
+)  # fmt: skip
+
+_ADDRESSED = frozenset(
+    name.lower()
+    for name in (
+        "Remote-Party-ID", "P-Asserted-Identity", "P-Preferred-Identity", "Diversion", "History-Info", "Refer-To",
+        "Referred-By",
+    )
+)  # fmt: skip
+
+_HOST = re.compile(r"(?<=@)(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?(?=[;>?\s,]|$)", re.ASCII)
+
+_KNOWN = frozenset(name.lower() for name in (*FUNCTIONAL, *CREDENTIALS, *CHALLENGES)) | NEVER
+
+
+class PassList:
+    """The headers that pass from one dial peer to another."""
+
+    def __init__(self, peer: Peer, extra: tuple[str, ...] = ()) -> None:
+        self._names = frozenset(name.lower() for name in (*FUNCTIONAL, *peer.pass_list, *extra)) - NEVER
+        self._unknown = peer.pass_unknown
+
+    def passes(self, name: str) -> bool:
+        lowered = name.lower()
+        return lowered in self._names or (self._unknown and lowered not in _KNOWN)
+
+    def copy(self, source: Message, target: Message, hosts: Mapping[str, str]) -> None:
+        """Append to `target` what passes of `source`; `hosts` maps addresses of one face to those of the other."""
+        add = target.headers.add
+        for name, value in source.headers.items():
+            if self.passes(name):
+                add(name, hide(value, hosts) if name.lower() in _ADDRESSED else value)
+
+
+def hide(value: str, hosts: Mapping[str, str]) -> str:
+    """Replace the host of every URI whose host is in `hosts`; a port goes with the host that it belonged to."""
+
+    def swap(match: re.Match[str]) -> str:
+        replacement = hosts.get(match[1])
+        return match[0] if replacement is None else replacement
+
+    return _HOST.sub(swap, value)
+
+
+def unsupported(request: Request) -> list[str]:
+    """Option tags in Require that we cannot pass; vendor tags (`X-cisco-...`) always pass."""
+    tags = [tag.strip().lower() for tag in request.headers.all("Require")]
+    return [tag for tag in tags if tag and tag not in EXTENSIONS and not tag.startswith("x-cisco-")]

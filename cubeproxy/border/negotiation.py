@@ -1,0 +1,378 @@
+"""What two legs agree on: descriptions in, descriptions for the other leg and media sessions out.
+
+A negotiated `Session` is immutable; a re-INVITE builds the next one and keeps the ports. Three
+rules: a description is rebuilt from what was understood, never passed on; each leg has its own keys;
+a key of ours stays as long as its suite does, so that hold and resume re-key nothing (RFC 4568 7.1.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from secrets import token_bytes
+
+from cubeproxy.border.interworking import FIRST_OFFER, INTERWORKING, Kind, accept
+from cubeproxy.border.offer_answer import Meaning, OfferAnswer
+from cubeproxy.border.plan import Peer
+from cubeproxy.config.model import Personality, SrtpPolicy
+from cubeproxy.protocols.errors import CubeError, RemoteProtocolError
+from cubeproxy.protocols.sdes import CryptoLine, choose, fresh, offered, read_lines
+from cubeproxy.protocols.sdp import Direction, Media, SessionDescription, audio, describe
+from cubeproxy.protocols.suites import MasterKey, Suite
+from cubeproxy.protocols.values import Address, Codec, Need, StreamSpec
+
+EVENTS = "telephone-event"
+PROFILE = {Kind.SRTP: "RTP/SAVP", Kind.RTP: "RTP/AVP"}
+
+Formats = list[tuple[int, Codec]]  # payload type, codec
+Octets = Callable[[int], bytes]  # that many random octets
+
+
+class Refused(CubeError):
+    """A description that this call cannot take. `cause` is a key of FAILURES."""
+
+    def __init__(self, cause: str, text: str) -> None:
+        super().__init__(text)
+        self.cause = cause
+
+
+@dataclass(slots=True, frozen=True)
+class Session:
+    """The negotiated media of a call. A leg whose stream is refused is None."""
+
+    legs: tuple[StreamSpec | None, StreamSpec | None]
+    kinds: tuple[Kind, Kind]
+
+
+@dataclass(slots=True)
+class Side:
+    """One leg's half of the negotiation. `peer` is fixed for the call, the rest follows the descriptions."""
+
+    peer: Peer
+    local: Address = ("", 0)
+    kind: Kind | None = None
+    fallback: bool = False  # the next offer is RTP: the peer refused SRTP and `srtp fallback` allows it
+    session_id: int = 0
+    version: int = 0
+    sent: bytes = b""  # our last description on this leg
+    send_keys: dict[Suite, MasterKey] = field(default_factory=dict)
+    lines: list[CryptoLine] = field(default_factory=list)  # the crypto lines of our open offer
+
+    def send_key(self, suite: Suite, rng: Octets) -> MasterKey:
+        """Our key on this leg for a suite: made once."""
+        if suite not in self.send_keys:
+            self.send_keys[suite] = fresh(suite, rng)
+        return self.send_keys[suite]
+
+
+@dataclass(slots=True)
+class _Offer:
+    """An open offer: what its writer said, and what we made of it for the other leg."""
+
+    source: int
+    description: SessionDescription
+    place: int  # which m-line is the audio
+    media: Media
+    formats: Formats
+    answer_line: CryptoLine | None  # what we will answer with on the offerer's leg
+    receive_key: MasterKey | None
+
+
+class Negotiation:
+    """`sides[0]` is the caller's leg, `sides[1]` the called one."""
+
+    def __init__(self, caller: Peer, called: Peer, personality: Personality, rng: Octets = token_bytes) -> None:
+        self.sides = (Side(caller), Side(called))
+        self.session: Session | None = None
+        self.state = OfferAnswer()
+        self._personality = personality
+        self._rng = rng
+        self._offer: _Offer | None = None
+        self._before: tuple[Kind | None, Kind | None] = (None, None)
+        for side in self.sides:
+            side.session_id = int.from_bytes(rng(4), "big") >> 1
+
+    def set_local(self, caller: Address, called: Address) -> None:
+        self.sides[0].local, self.sides[1].local = caller, called
+
+    def reroute(self, called: Peer) -> None:
+        """Another dial peer takes the call before anything was agreed on the called leg."""
+        if called.tag != self.sides[1].peer.tag:
+            self.sides[1].peer = called
+            self.sides[1].send_keys.clear()
+
+    def expected_need(self, body: bytes) -> Need:
+        """What the call will need, judged by its first offer (b"": a delayed offer). Raises Refused."""
+        caller, called = self.sides
+        other = Kind.RTP if called.fallback else FIRST_OFFER[called.peer.policy]
+        if not body:
+            return self._need(FIRST_OFFER[caller.peer.policy], other)
+        _, _, media = _parse(body)
+        return self._need(self._accept(caller, media), other)
+
+    def pass_on(self, source: int, body: bytes, *, preview: bool = False) -> bytes:
+        """A description from leg `source`'s peer: the one to send on the other leg. Raises Refused."""
+        description, place, media = _parse(body)
+        meaning = self.state.body(source, preview=preview)
+        if meaning is Meaning.GLARE:
+            raise RemoteProtocolError("an offer is open already", 491)
+        try:
+            if meaning is Meaning.OFFER:
+                return self._take_offer(source, description, place, media)
+            return self._take_answer(source, description, media)
+        except (CubeError, ValueError):
+            self.concluded(ok=False)
+            raise
+
+    def repeat_offer(self, source: int, body: bytes) -> bytes:
+        """The open offer once more, for another node or with RTP in the place of refused SRTP."""
+        self.concluded(ok=False)
+        return self.pass_on(source, body)
+
+    def concluded(self, ok: bool) -> None:
+        """The transaction that carried an offer is over."""
+        if self.state.concluded(ok) is Meaning.REVERT:
+            self.sides[0].kind, self.sides[1].kind = self._before
+            self._offer = None
+
+    # --- offers -------------------------------------------------------------------------------
+
+    def _accept(self, side: Side, media: Media) -> Kind:
+        offered_kind = Kind.SRTP if media.is_secure else Kind.RTP
+        verdict = accept(side.peer.policy, side.peer.negotiate_cisco, offered_kind)
+        if isinstance(verdict, str):
+            raise Refused(verdict, f"{media.protocol} offered on dial-peer {side.peer.tag}")
+        return verdict
+
+    def _take_offer(self, source: int, description: SessionDescription, place: int, media: Media) -> bytes:
+        side, other = self.sides[source], self.sides[1 - source]
+        self._before = (self.sides[0].kind, self.sides[1].kind)
+        side.kind = self._accept(side, media)
+        line = self._choose_line(side, media) if side.kind is Kind.SRTP and media.port else None
+        formats = self._common(media.codecs(), side.peer, other.peer)
+        self._offer = _Offer(
+            source,
+            description,
+            place,
+            media,
+            formats,
+            CryptoLine.own(line.tag, self._own_key(side, line)) if line else None,
+            line.key if line else None,
+        )
+        if other.kind is None or self.session is None:
+            other.kind = Kind.RTP if other.fallback else FIRST_OFFER[other.peer.policy]
+        direction = _effective_direction(media, description)
+        return self._write(other, self._offer_media(other, media, formats, direction))
+
+    def _choose_line(self, side: Side, media: Media) -> CryptoLine:
+        lines, errors = read_lines(media.crypto)
+        line = choose(lines, side.peer.suites)
+        if line is None:
+            names = ", ".join(line.suite.value if line.suite else line.name for line in lines) or "none"
+            detail = f"; {errors[0]}" if errors else ""
+            raise Refused("no-suite", f"suites offered: {names}{detail}")
+        return line
+
+    def _own_key(self, side: Side, line: CryptoLine) -> MasterKey:
+        assert line.suite is not None
+        return side.send_key(line.suite, self._rng)
+
+    def _common(self, formats: Formats, first: Peer, second: Peer) -> Formats:
+        """What both dial peers allow, in the offerer's order (vendor: `codec`, `voice-class codec`, `dtmf-relay`)."""
+        kept = [
+            (number, codec)
+            for number, codec in formats
+            if (
+                first.dtmf and second.dtmf if codec.name == EVENTS else _allows(first, codec) and _allows(second, codec)
+            )
+        ]
+        if all(codec.name == EVENTS for _, codec in kept):
+            names = ", ".join(codec.name for _, codec in formats) or "none that is known"
+            raise Refused("no-codec", f"codecs offered: {names}")
+        clocks = {codec.clock for _, codec in kept if codec.name != EVENTS}
+        return [(number, codec) for number, codec in kept if codec.name != EVENTS or codec.clock in clocks]
+
+    def _offer_media(self, side: Side, media: Media, formats: Formats, direction: Direction) -> Media:
+        assert side.kind is not None
+        side.lines = []
+        if side.kind is Kind.SRTP:
+            keys = [side.send_key(suite, self._rng) for suite in side.peer.suites]
+            side.lines = [CryptoLine.own(tag, key) for tag, key in enumerate(keys, 1)]
+        crypto = [line.serialise() for line in side.lines]
+        return self._media(side, media, formats, direction, crypto)
+
+    # --- answers ------------------------------------------------------------------------------
+
+    def _take_answer(self, source: int, description: SessionDescription, media: Media) -> bytes:
+        offer = self._offer
+        assert offer is not None
+        side, other = self.sides[source], self.sides[offer.source]
+        self._check_profile(side, media)
+        receive_key, send_key = self._answered_keys(side, media) if media.port else (None, None)
+        formats = _answered(offer.formats, media.codecs()) if media.port else offer.formats
+        direction = media.direction(description)
+        answer = self._write_answer(other, offer, formats, direction, media)
+        assert side.kind is not None
+        assert other.kind is not None
+        if media.port and offer.media.port:
+            theirs = self._spec(description, media, formats, media.direction(description), Direction.SENDRECV)
+            theirs = replace(theirs, send_key=send_key, receive_key=receive_key)
+            offered_direction = _effective_direction(offer.media, offer.description)
+            ours = self._spec(
+                offer.description,
+                offer.media,
+                _renumbered(offer.formats, formats),
+                offered_direction,
+                direction.mirrored,
+            )
+            ours = replace(
+                ours, send_key=offer.answer_line.key if offer.answer_line else None, receive_key=offer.receive_key
+            )
+            legs = (ours, theirs) if offer.source == 0 else (theirs, ours)
+            self._set_session(legs)
+        else:
+            self._set_session((None, None))
+        return answer
+
+    def _set_session(self, legs: tuple[StreamSpec | None, StreamSpec | None]) -> None:
+        kinds = (self.sides[0].kind or Kind.RTP, self.sides[1].kind or Kind.RTP)
+        self.session = Session(legs, kinds)
+
+    def _check_profile(self, side: Side, media: Media) -> None:
+        """An RTP answer to an SRTP offer takes `srtp fallback`; the other way round is an error of the peer."""
+        if media.is_secure and side.kind is Kind.RTP:
+            raise Refused("bad-sdp", "SRTP answered to an RTP offer")
+        if not media.is_secure and side.kind is Kind.SRTP and media.port:
+            if side.peer.policy is not SrtpPolicy.FALLBACK:
+                raise Refused("srtp-required", f"RTP answered on dial-peer {side.peer.tag}")
+            side.kind = Kind.RTP
+
+    def _answered_keys(self, side: Side, media: Media) -> tuple[MasterKey | None, MasterKey | None]:
+        """(what the peer protects with, what we protect with) on an SRTP leg, by the line that it took."""
+        if side.kind is not Kind.SRTP:
+            return None, None
+        lines, _ = read_lines(media.crypto)
+        if not lines:
+            raise Refused("no-suite", "SRTP answer without a crypto line")
+        ours = offered(side.lines, lines[0])
+        return lines[0].key, ours.key
+
+    def _write_answer(
+        self, side: Side, offer: _Offer, formats: Formats, direction: Direction, answered: Media
+    ) -> bytes:
+        if not answered.port or not offer.media.port:
+            refused = [media.refused() for media in offer.description.media]
+            return self._describe(side, refused)
+        crypto = [offer.answer_line.serialise()] if offer.answer_line else []
+        numbered = _renumbered(offer.formats, formats)
+        media = self._media(side, answered, numbered, direction, crypto, parameters=offer.media)
+        return self._describe(side, offer.description.with_only(offer.place, media))
+
+    # --- writing ------------------------------------------------------------------------------
+
+    def _media(
+        self,
+        side: Side,
+        source: Media,
+        formats: Formats,
+        direction: Direction,
+        crypto: list[str],
+        parameters: Media | None = None,
+    ) -> Media:
+        assert side.kind is not None
+        fmtp = {number: text for number, _ in formats if (text := (parameters or source).fmtp(number))}
+        port = side.local[1] if source.port else 0
+        return audio(
+            port,
+            formats,
+            protocol=PROFILE[side.kind],
+            crypto=crypto,
+            fmtp=fmtp,
+            direction=direction,
+            ptime=source.ptime,
+        )
+
+    def _write(self, side: Side, media: Media) -> bytes:
+        return self._describe(side, [media])
+
+    def _describe(self, side: Side, media: list[Media]) -> bytes:
+        """Our description on a leg; the version grows only when it differs from the last one (RFC 3264 8)."""
+        body = self._serialise(side, media)
+        if side.sent and body != side.sent:
+            side.version += 1
+            body = self._serialise(side, media)
+        side.sent = body
+        return body
+
+    def _serialise(self, side: Side, media: list[Media]) -> bytes:
+        return describe(
+            side.local[0],
+            media,
+            session_id=side.session_id,
+            version=side.version,
+            username="cubeproxy",
+            name="SIP Call",
+        ).serialise()
+
+    def _spec(
+        self, description: SessionDescription, media: Media, formats: Formats, wrote: Direction, other: Direction
+    ) -> StreamSpec:
+        """A peer's stream as we see it: we send what it receives, and the other leg's peer must agree."""
+        number, codec = next((number, codec) for number, codec in formats if codec.name != EVENTS)
+        events = next((n for n, c in formats if c.name == EVENTS and c.clock == codec.clock), None)
+        return StreamSpec(
+            remote=media.address(description),
+            remote_rtcp=media.rtcp_address(description),
+            codec=codec,
+            payload_type=number,
+            dtmf_payload_type=events,
+            ptime=media.ptime or 20,
+            sends=wrote.receives and other.receives,
+            receives=wrote.sends and other.sends,
+        )
+
+    def _need(self, caller: Kind, called: Kind) -> Need:
+        return INTERWORKING[caller, called, self._personality][0]
+
+    @property
+    def need(self) -> Need:
+        """What the negotiated pair needs."""
+        kinds = self.session.kinds if self.session else (Kind.RTP, Kind.RTP)
+        return self._need(*kinds)
+
+
+def _parse(body: bytes) -> tuple[SessionDescription, int, Media]:
+    """The description and its audio stream; a refused one (port 0) counts when there is no other."""
+    description = SessionDescription.parse(body)
+    place = description.audio_index
+    if place is None:
+        place = next((i for i, m in enumerate(description.media) if m.kind == "audio" and m.is_rtp), None)
+    if place is None:
+        raise Refused("no-audio", "no audio stream in the description")
+    return description, place, description.media[place]
+
+
+def _allows(peer: Peer, codec: Codec) -> bool:
+    return not peer.encodings or codec.name in peer.encodings
+
+
+def _effective_direction(media: Media, description: SessionDescription) -> Direction:
+    """The direction as written, with the old hold (c=0.0.0.0, RFC 3264 8.4) read as `sendonly`."""
+    direction = media.direction(description)
+    if media.port and media.address(description) is None:
+        return Direction((direction.sends, False))
+    return direction
+
+
+def _answered(offer: Formats, answer: Formats) -> Formats:
+    """The formats of an answer that were offered, in the answer's order and with its numbers."""
+    codecs = [codec for _, codec in offer]
+    kept = [(number, codec) for number, codec in answer if codec in codecs]
+    if all(codec.name == EVENTS for _, codec in kept):
+        raise Refused("no-codec", "the answer takes no codec that was offered")
+    return kept
+
+
+def _renumbered(offer: Formats, answered: Formats) -> Formats:
+    """The answered codecs in their order with the offerer's payload types."""
+    return [next((number, codec) for number, codec in offer if codec == chosen) for _, chosen in answered]

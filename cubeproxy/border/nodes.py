@@ -1,0 +1,196 @@
+"""Which CUCM nodes can be used: OPTIONS keepalive and what calls and registrations found out.
+
+503, 505 and silence mean down, any other answer means up (facts: cube-line-side 3.5). A node with
+`options-keepalive` is probed; one without is avoided for a while after a request to it failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import IntEnum
+
+from cubeproxy.border.plan import Node
+from cubeproxy.border.user import TransactionUser
+from cubeproxy.protocols.sip.message import Headers, Request, Response
+from cubeproxy.protocols.values import Severity, Target
+
+PROBE_WAIT = 4.0  # s without an answer: the probe failed
+REST = 30.0  # s that a node without keepalive is avoided
+BUSYOUT = frozenset({503, 505})
+
+
+class State(IntEnum):
+    UP = 0
+    SUSPECT = 1  # still used, being probed
+    DOWN = 2
+    RESTING = 3  # no keepalive configured: avoided for REST seconds
+
+
+class Input(IntEnum):
+    ALIVE = 0  # any answer but 503 and 505
+    SILENT = 1  # a probe failed and more are allowed
+    GIVEN_UP = 2  # the last allowed probe failed
+    FAILED = 3  # a call or registration got nothing from it
+    RESTED = 4
+
+
+Action = Callable[["Watch", float], None]
+
+
+class Watch:
+    """One node's state and its probes."""
+
+    def __init__(self, node: Node, user: TransactionUser) -> None:
+        self.node = node
+        self.state = State.UP
+        self.failures = 0
+        self._user = user
+        self._open = False  # a probe is on its way
+
+    def start(self, now: float) -> None:
+        if self.node.keepalive:
+            self._wake_at(now, self._probe)
+
+    def receive(self, event: Input, now: float) -> None:
+        action, state = TRANSITIONS[self.state, event]
+        self.state, before = state, self.state
+        action(self, now)
+        if (state is State.DOWN) != (before is State.DOWN):
+            self._report(state)
+
+    def failed(self, now: float) -> None:
+        """A call or registration got nothing from this node."""
+        if self.node.keepalive is None:
+            self.receive(Input.FAILED, now)
+        elif not self._open:
+            self._wake_at(now, self._probe)
+
+    # --- probes: Waiter of an OPTIONS request -------------------------------------------------
+
+    def response(self, response: Response, now: float) -> None:
+        if response.status >= 200:
+            self._answered(response.status not in BUSYOUT, now)
+
+    def failed_probe(self, now: float) -> None:
+        self._answered(False, now)
+
+    def _answered(self, alive: bool, now: float) -> None:
+        if not self._open:
+            return
+        self._open = False
+        if alive:
+            self.receive(Input.ALIVE, now)
+            return
+        self.failures += 1
+        keepalive = self.node.keepalive
+        allowed = keepalive.retry if keepalive else 0
+        self.receive(Input.GIVEN_UP if self.failures > allowed else Input.SILENT, now)
+
+    def _probe(self, now: float) -> None:
+        self._open = True
+        self._wake_at(now + PROBE_WAIT, self.failed_probe)
+        target = self.node.target
+        self._user.request(_options(target, self._user), target, _Probe(self), now)
+
+    def _wake_at(self, when: float, wake: Callable[[float], None]) -> None:
+        self._user.alarms.set(self, when, wake)
+
+    def _report(self, state: State) -> None:
+        target = self.node.target
+        down = state is State.DOWN
+        self._user.report(
+            "node.down" if down else "node.up",
+            Severity.WARNING if down else Severity.NOTICE,
+            f"core node {target.host}:{target.port} {'does not answer OPTIONS' if down else 'answers again'}",
+            peer=f"{target.host}:{target.port}",
+            dial_peer=self.node.peer,
+        )
+
+    # --- actions ------------------------------------------------------------------------------
+
+    def probe_later(self, now: float) -> None:
+        keepalive = self.node.keepalive
+        if keepalive is None:
+            return
+        if self.state is State.UP:
+            self.failures = 0
+        self._wake_at(
+            now + (keepalive.down_interval if self.state is State.DOWN else keepalive.up_interval), self._probe
+        )
+
+    def probe_now(self, now: float) -> None:
+        self._probe(now)
+
+    def rest(self, now: float) -> None:
+        self._wake_at(now + REST, lambda then: self.receive(Input.RESTED, then))
+
+    def nothing(self, now: float) -> None:
+        pass
+
+
+class _Probe:
+    """The waiter of one OPTIONS request: a late answer to an earlier probe counts for nothing."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def response(self, response: Response, now: float) -> None:
+        self._watch.response(response, now)
+
+    def failed(self, cause: str, now: float) -> None:
+        self._watch.failed_probe(now)
+
+
+TRANSITIONS: dict[tuple[State, Input], tuple[Action, State]] = {
+    (State.UP, Input.ALIVE): (Watch.probe_later, State.UP),
+    (State.UP, Input.SILENT): (Watch.probe_now, State.SUSPECT),
+    (State.UP, Input.GIVEN_UP): (Watch.probe_later, State.DOWN),
+    (State.UP, Input.FAILED): (Watch.rest, State.RESTING),
+    (State.SUSPECT, Input.ALIVE): (Watch.probe_later, State.UP),
+    (State.SUSPECT, Input.SILENT): (Watch.probe_now, State.SUSPECT),
+    (State.SUSPECT, Input.GIVEN_UP): (Watch.probe_later, State.DOWN),
+    (State.DOWN, Input.ALIVE): (Watch.probe_later, State.UP),
+    (State.DOWN, Input.SILENT): (Watch.probe_later, State.DOWN),
+    (State.DOWN, Input.GIVEN_UP): (Watch.probe_later, State.DOWN),
+    (State.RESTING, Input.FAILED): (Watch.rest, State.RESTING),
+    (State.RESTING, Input.RESTED): (Watch.nothing, State.UP),
+}
+
+
+class Nodes:
+    """Every node of the core dial peers, and in which order to try them."""
+
+    def __init__(self, nodes: Iterable[Node], user: TransactionUser) -> None:
+        self.watches: dict[Target, Watch] = {}
+        for node in nodes:
+            self.watches.setdefault(node.target, Watch(node, user))
+
+    def start(self, now: float) -> None:
+        for watch in self.watches.values():
+            watch.start(now)
+
+    def usable(self, nodes: Iterable[Node]) -> list[Node]:
+        """In the given order without those that are down; a resting one comes last, better than none."""
+        states = [(self.watches[node.target].state, node) for node in nodes]
+        awake = [node for state, node in states if state in (State.UP, State.SUSPECT)]
+        return awake + [node for state, node in states if state is State.RESTING]
+
+    def failed(self, target: Target, now: float) -> None:
+        self.watches[target].failed(now)
+
+    def is_up(self, target: Target) -> bool:
+        return self.watches[target].state is not State.DOWN
+
+
+def _options(target: Target, user: TransactionUser) -> Request:
+    """The out-of-dialog ping (RFC 3261 11.1)."""
+    host, port = target.local
+    headers = Headers()
+    headers.add("Max-Forwards", "70")
+    headers.add("From", f"<sip:{host}>;tag={user.tokens.tag()}")
+    headers.add("To", f"<sip:{target.host}>")
+    headers.add("Call-ID", user.tokens.call_id())
+    headers.add("CSeq", "101 OPTIONS")
+    headers.add("Contact", f"<sip:{host}:{port};transport={target.transport.value.lower()}>")
+    headers.add("Accept", "application/sdp")
+    return Request("OPTIONS", f"sip:{target.host}:{target.port}", headers)
