@@ -44,7 +44,8 @@ def identify(
 
     A certificate that a MIC or CAPF authority issued must name a device: kind "MIC" or "LSC". One of another
     authority is an "LSC" when it names a device (CAPF with a company's own CA behind it), else a "peer" with no
-    name: a cluster node, a trunk. A TLS server is always a "peer". `legacy` takes SHA-1 and short keys. `now` is an aware datetime.
+    name: a cluster node, a trunk. A TLS server is always a "peer". `legacy` takes SHA-1 and short keys. `now` is an
+    aware datetime.
     """
     if not chain:
         raise TrustError("the peer presented no certificate", fix="configure the peer to present its certificate")
@@ -116,8 +117,9 @@ class _Judgement:
         start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         whose = "" if certificate == self.leaf else f" of {shown(certificate.subject)}"
         if self.now < start:
+            text = f"the certificate{whose} is not valid before {start:%Y-%m-%d %H:%M}"
             return self.refuse(
-                f"the certificate{whose} is not valid before {start:%Y-%m-%d %H:%M}, and now is {self.now:%Y-%m-%d %H:%M}",
+                f"{text}, and now is {self.now:%Y-%m-%d %H:%M}",
                 fix="compare the clocks of this machine and of the authority (NTP)",
             )
         mic = authority_kind(common_names(self.leaf.issuer)) == "MIC" and not whose
