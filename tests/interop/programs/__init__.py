@@ -1,0 +1,1 @@
+"""Third-party programs as the tests drive them: own configuration, own addresses, logs kept, always ended."""
