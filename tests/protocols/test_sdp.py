@@ -394,6 +394,58 @@ class TestChange:
         assert "PCMU" in shown
 
 
+class TestAnswer:
+    """RFC 3264 6: same m-lines in the same order, each with a direction that the offer allows."""
+
+    AUDIO, VIDEO = "m=audio 4000 RTP/AVP 0", "m=video 4002 RTP/AVP 31"
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            [AUDIO],
+            [AUDIO, VIDEO, VIDEO],
+            [VIDEO, AUDIO],
+            [AUDIO, "m=video 4002 udptl 31"],
+        ],
+    )
+    def test_other_m_lines_are_illegal(self, answer: list[str]) -> None:
+        with pytest.raises(RemoteProtocolError) as caught:
+            sdp.check_answer(parse(self.AUDIO, self.VIDEO), parse(*answer))
+        assert caught.value.status == 488
+
+    def test_a_stream_may_be_refused_and_a_refused_one_not_taken(self) -> None:
+        refused = "m=video 0 RTP/AVP 31"
+        sdp.check_answer(parse(self.AUDIO, self.VIDEO), parse(self.AUDIO, refused))
+        sdp.check_answer(parse(self.AUDIO, refused), parse(self.AUDIO, refused))
+        with pytest.raises(RemoteProtocolError):
+            sdp.check_answer(parse(self.AUDIO, refused), parse(self.AUDIO, self.VIDEO))
+
+    @pytest.mark.parametrize("offered", ["sendrecv", "sendonly", "recvonly", "inactive"])
+    def test_an_answer_without_a_direction_takes_what_the_offer_leaves(self, offered: str) -> None:
+        sdp.check_answer(parse(self.AUDIO, f"a={offered}"), parse(self.AUDIO))
+
+    def test_srtp_answered_by_rtp_is_left_to_policy(self) -> None:
+        sdp.check_answer(parse("m=audio 4000 RTP/SAVP 0"), parse(self.AUDIO))
+
+    @pytest.mark.parametrize(
+        ("offered", "allowed"),
+        [
+            ("sendrecv", {"sendrecv", "sendonly", "recvonly", "inactive"}),
+            ("sendonly", {"recvonly", "inactive"}),
+            ("recvonly", {"sendonly", "inactive"}),
+            ("inactive", {"inactive"}),
+        ],
+    )
+    def test_directions(self, offered: str, allowed: set[str]) -> None:
+        for answered in ("sendrecv", "sendonly", "recvonly", "inactive"):
+            offer, answer = parse(self.AUDIO, f"a={offered}"), parse(self.AUDIO, f"a={answered}")
+            if answered in allowed:
+                sdp.check_answer(offer, answer)
+            else:
+                with pytest.raises(RemoteProtocolError):
+                    sdp.check_answer(offer, answer)
+
+
 word = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=8)
 free = st.text(st.characters(exclude_characters="\0\r\n", codec="utf-8"), max_size=12)
 attributes = st.lists(

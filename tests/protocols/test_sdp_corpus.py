@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cubeproxy.protocols.sdp import SessionDescription
+from cubeproxy.protocols.sdp import SessionDescription, check_answer
 
 SECTIONS = (
     "2.1 2.2 2.2b 2.3 2.4 2.5 2.5b 2.6 2.7 2.7b 2.8 3.1 3.1b 3.2 3.2b "
@@ -17,14 +17,17 @@ SECTIONS = (
 CASES = [f"rfc4317/{section}-{role}" for section in SECTIONS.split() for role in ("offer", "answer")]
 
 
+ANSWERS = [f"rfc4317-oa/{section}" for section in SECTIONS.split()]
+
+
 @pytest.fixture(scope="module")
 def cases(corpora: Path) -> dict[str, dict[str, Any]]:
     manifest = json.loads((corpora / "manifest.json").read_text())
-    return {case["id"]: case for case in manifest["cases"] if case["kind"] == "sdp"}
+    return {case["id"]: case for case in manifest["cases"] if case["kind"] in ("sdp", "sdp-offer-answer")}
 
 
 def test_every_case_of_the_manifest_stands_here(cases: dict[str, dict[str, Any]]) -> None:
-    assert sorted(cases) == sorted(CASES)
+    assert sorted(cases) == sorted(CASES + ANSWERS)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -38,6 +41,14 @@ def test_rfc_4317(name: str, corpora: Path, cases: dict[str, dict[str, Any]]) ->
     assert [media.port for media in description.media] == asserts["ports"]
     assert [media.kind for media in description.media] == asserts["types"]
     assert description.serialise() == text
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_rfc_4317_answer(name: str, corpora: Path, cases: dict[str, dict[str, Any]]) -> None:
+    case = cases[name]
+    assert case["expect"]["oa"] == "valid"
+    offer, answer = (SessionDescription.parse((corpora / case[role]).read_bytes()) for role in ("file", "answer"))
+    check_answer(offer, answer)
 
 
 @pytest.mark.parametrize("name", ["ipv6-in-sdp", "mult-ip-in-sdp", "ipv4-mapped-ipv6"])

@@ -21,6 +21,8 @@ from cubeproxy.protocols.telephone_event import (
     packets,
 )
 
+Row = tuple[State, Input, tuple[int, bytes] | None, list[str], State]
+
 
 def event(digit: str, duration: int, *, end: bool = False) -> bytes:
     return TelephoneEvent("0123456789*#ABCD".index(digit), end, 10, duration).pack()
@@ -152,6 +154,48 @@ class TestReceiver:
 
     def test_the_table_answers_everything(self) -> None:
         assert set(TRANSITIONS) == {(state, received) for state in State for received in Input}
+        assert set(TRANSITIONS) == {(state, received) for state, received, *_ in self.ROWS}
+
+    # State before, input, the arrival that is this input after key 5 at 100000 (None: nothing came), what is said
+    # to it, state after. RFC 4733 2.5.
+    NEXT = 100000 + 0xFFFF
+    ROWS: tuple[Row, ...] = (
+        (State.IDLE, Input.NEW, (200000, event("6", 1)), ["6+"], State.ACTIVE),
+        (State.IDLE, Input.NEW_LAST, (200000, event("6", 1, end=True)), ["6+", "6-1"], State.IDLE),
+        (State.IDLE, Input.NEXT_SEGMENT, (NEXT, event("5", 1)), ["5+"], State.ACTIVE),
+        (State.IDLE, Input.NEXT_SEGMENT_LAST, (NEXT, event("5", 1, end=True)), ["5+", "5-1"], State.IDLE),
+        (State.IDLE, Input.UPDATE, (100000, event("5", 900)), [], State.IDLE),
+        (State.IDLE, Input.LAST, (100000, event("5", 900, end=True)), [], State.IDLE),
+        (State.IDLE, Input.STALE, (99000, event("4", 900)), [], State.IDLE),
+        (State.IDLE, Input.LOST, None, [], State.IDLE),
+        (State.ACTIVE, Input.NEW, (200000, event("6", 1)), ["5-800", "6+"], State.ACTIVE),
+        (State.ACTIVE, Input.NEW_LAST, (200000, event("6", 1, end=True)), ["5-800", "6+", "6-1"], State.IDLE),
+        (State.ACTIVE, Input.NEXT_SEGMENT, (NEXT, event("5", 1)), [], State.ACTIVE),
+        (State.ACTIVE, Input.NEXT_SEGMENT_LAST, (NEXT, event("5", 1, end=True)), ["5-65536"], State.IDLE),
+        (State.ACTIVE, Input.UPDATE, (100000, event("5", 900)), [], State.ACTIVE),
+        (State.ACTIVE, Input.LAST, (100000, event("5", 900, end=True)), ["5-900"], State.IDLE),
+        (State.ACTIVE, Input.STALE, (99000, event("4", 900)), [], State.ACTIVE),
+        (State.ACTIVE, Input.LOST, None, ["5-800"], State.IDLE),
+    )
+
+    @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0].name}-{row[1].name}")
+    def test_row(
+        self, listener: Listener, row: tuple[State, Input, tuple[int, bytes] | None, list[str], State]
+    ) -> None:
+        state, received, arrival, said, after = row
+        machine = listener.machine
+        listener.take(100000, event("5", 800, end=state is State.IDLE))
+        assert machine.state is state
+        memory = [getattr(machine, name) for name in EventReceiver.__slots__ if name != "state"]
+        if arrival is None:
+            assert received is Input.LOST
+            assert heard(machine.lost()) == said
+        else:
+            assert machine._classify(arrival[0], TelephoneEvent.parse(arrival[1])) is received
+            assert listener.take(*arrival) == said
+        assert machine.state is after
+        if not said and state is State.IDLE:
+            assert memory == [getattr(machine, name) for name in EventReceiver.__slots__ if name != "state"]
 
     @given(st.lists(st.tuples(st.sampled_from("0123456789*#ABCD"), st.sets(st.integers(0, 6), min_size=1)), max_size=8))
     def test_any_loss_that_leaves_a_packet_leaves_the_digit(self, keys: list[tuple[str, set[int]]]) -> None:

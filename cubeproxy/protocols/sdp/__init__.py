@@ -1,6 +1,7 @@
 """SDP: session descriptions as typed values (RFC 8866, RFC 4566, RFC 3264's directions, RFC 3605)."""
 
 from cubeproxy.protocols.sdp.addresses import is_null, read_connection, write_connection
+from cubeproxy.protocols.sdp.answer import check_answer
 from cubeproxy.protocols.sdp.build import audio, describe, rtpmap
 from cubeproxy.protocols.sdp.media import MAX_FORMATS, Direction, Media
 from cubeproxy.protocols.sdp.payloads import STATIC_PAYLOAD_TYPES
@@ -19,6 +20,7 @@ __all__ = [
     "Origin",
     "SessionDescription",
     "audio",
+    "check_answer",
     "describe",
     "is_null",
     "read_connection",

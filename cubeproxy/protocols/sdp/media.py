@@ -127,11 +127,15 @@ class Media(Section):
 
     def direction(self, session: SessionDescription | None = None) -> Direction:
         """The direction attribute of this m-line, else of the session, else sendrecv (RFC 3264 5.1)."""
+        return self.stated_direction(session) or Direction.SENDRECV
+
+    def stated_direction(self, session: SessionDescription | None = None) -> Direction | None:
+        """The same, None where nothing is written."""
         for lines in (self.attributes, session.attributes if session else ()):
             for attribute in lines:
                 if attribute.name in _DIRECTIONS:
                     return _DIRECTIONS[attribute.name]
-        return Direction.SENDRECV
+        return None
 
     def set_direction(self, direction: Direction) -> None:
         """Replace the direction in its place; sendrecv is written too, so that a session line cannot override it."""
