@@ -139,8 +139,9 @@ class TestCaps:
             (["m=audio 4 RTP/AVP" + " 0" * 64], ["m=audio 4 RTP/AVP" + " 0" * 65]),
             (["m=audio 4 RTP/AVP 0", *["a=crypto:1 X y"] * 32], ["m=audio 4 RTP/AVP 0", *["a=crypto:1 X y"] * 33]),
             (["a=" + "x" * 65000], ["a=" + "x" * 65536]),
+            (["a=x"] * 4998, ["a=x"] * 4999),
         ],
-        ids=["m-lines", "formats", "crypto lines", "octets"],
+        ids=["m-lines", "formats", "crypto lines", "octets", "lines"],
     )
     def test_a_bomb_is_a_488(self, fits: list[str], too_much: list[str]) -> None:
         parse(*fits)

@@ -158,21 +158,16 @@ class Media(Section):
 
     def rtpmap(self, payload_type: int) -> Codec | None:
         """The codec of a payload type, by its rtpmap or by the static table; None when neither tells."""
-        text = self._parameter("rtpmap", payload_type)
-        if text is None:
-            return STATIC_PAYLOAD_TYPES.get(payload_type)
-        match = _RTPMAP.fullmatch(text)
-        if match is None or not int(match[2]):
-            return None
-        return Codec(match[1].lower(), int(match[2]), int(match[3] or 1) or 1)
+        return _codec(payload_type, self._parameters("rtpmap").get(str(payload_type)))
 
     def fmtp(self, payload_type: int) -> str | None:
         """Format parameters as written, None when there are none."""
-        return self._parameter("fmtp", payload_type)
+        return self._parameters("fmtp").get(str(payload_type))
 
     def codecs(self) -> list[tuple[int, Codec]]:
         """(payload type, codec) in the writer's order of preference, without those whose codec nobody can tell."""
-        known = ((number, self.rtpmap(number)) for number in self.payload_types)
+        maps = self._parameters("rtpmap")
+        known = ((number, _codec(number, maps.get(str(number)))) for number in self.payload_types)
         return [(number, codec) for number, codec in known if codec is not None]
 
     def payload_type(self, name: str, clock: int = 8000) -> int | None:
@@ -182,15 +177,14 @@ class Media(Section):
                 return number
         return None
 
-    def _parameter(self, name: str, payload_type: int) -> str | None:
-        """The rest of `a=name:PT rest` for the first line about that payload type."""
-        prefix = str(payload_type)
+    def _parameters(self, name: str) -> dict[str, str]:
+        """Payload type as text -> the rest of `a=name:PT rest`, by the first line about it."""
+        found: dict[str, str] = {}
         for attribute in self.attributes:
             if attribute.name == name and attribute.value is not None:
-                first, _, rest = attribute.value.partition(" ")
-                if first == prefix:
-                    return rest.lstrip(" ")
-        return None
+                number, _, rest = attribute.value.partition(" ")
+                found.setdefault(number, rest.lstrip(" "))
+        return found
 
     # Addresses.
 
@@ -235,3 +229,13 @@ class Media(Section):
         head = f"m={self.kind} {self.port}{count} {self.protocol} {' '.join(self.formats)}"
         rows = [head, *optional("i", self.title), *self.connection_lines(), *optional("k", self.key)]
         return rows + self.attribute_lines()
+
+
+def _codec(payload_type: int, text: str | None) -> Codec | None:
+    """The codec by the text of an rtpmap, by the static table when there is none."""
+    if text is None:
+        return STATIC_PAYLOAD_TYPES.get(payload_type)
+    match = _RTPMAP.fullmatch(text)
+    if match is None or not int(match[2]):
+        return None
+    return Codec(match[1].lower(), int(match[2]), int(match[3] or 1) or 1)

@@ -88,10 +88,13 @@ class Section:
 
     def attribute_lines(self) -> list[str]:
         """The a= lines, with the kept lines between them where they stood as far as that place still exists."""
-        rows = [f"a={attribute}" for attribute in self.attributes]
-        for shift, (place, row) in enumerate(self.kept):
-            rows.insert(place + shift, row)
-        return rows
+        rows: list[str] = []
+        done = 0
+        for place, row in self.kept:
+            rows += [f"a={attribute}" for attribute in self.attributes[done:place]]
+            rows.append(row)
+            done = max(done, place)
+        return rows + [f"a={attribute}" for attribute in self.attributes[done:]]
 
     def connection_lines(self) -> list[str]:
         return optional("c", self.connection) + [f"b={value}" for value in self.bandwidth]

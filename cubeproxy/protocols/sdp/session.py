@@ -16,6 +16,7 @@ from cubeproxy.protocols.sdp.media import Media
 from cubeproxy.protocols.sdp.section import Section, optional
 
 MAX_OCTETS = 65536
+MAX_LINES = 5000
 MAX_MEDIA = 16
 MAX_CRYPTO = 32  # crypto lines in one media description
 
@@ -147,6 +148,8 @@ def _rows(data: bytes | str) -> list[str]:
         raise RemoteProtocolError(f"SDP: longer than {MAX_OCTETS} octets", 488)
     text = data.decode("utf-8", "surrogateescape") if isinstance(data, bytes) else data
     rows = text.replace("\r\n", "\n").rstrip("\n").split("\n")
+    if len(rows) > MAX_LINES:
+        raise RemoteProtocolError(f"SDP: more than {MAX_LINES} lines", 488)
     if "\0" in text or any("\r" in row for row in rows):
         raise RemoteProtocolError("SDP: NUL or a lone CR")
     return rows
