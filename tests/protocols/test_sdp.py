@@ -168,6 +168,7 @@ class TestStream:
             (116, Codec("ilbc", 8000)),
             (101, Codec("telephone-event", 8000)),
         ]
+        assert audio.rtpmap(116) == Codec("ilbc", 8000)
         assert audio.fmtp(116) == "mode=20"
         assert audio.fmtp(0) is None
         assert audio.payload_type("telephone-event") == 101
