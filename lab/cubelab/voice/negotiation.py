@@ -32,6 +32,7 @@ class VoiceProfile:
         return bool(self.suites)
 
 
+SECURE = VoiceProfile()
 PLAIN = VoiceProfile(suites=())
 
 
