@@ -58,7 +58,7 @@ class NonInviteServer(ServerTransaction):
 # --- actions of both -----------------------------------------------------------------------------
 
 
-def pass_request(_machine: ServerTransaction, arrived: RequestArrived, _now: float, out: list[Output]) -> None:
+def pass_on(_machine: ServerTransaction, arrived: RequestArrived | AckArrived, _now: float, out: list[Output]) -> None:
     out.append(arrived)
 
 
@@ -93,10 +93,6 @@ def acknowledge(machine: InviteServer, arrived: AckArrived, _now: float, out: li
     out.append(arrived)
 
 
-def pass_ack(_machine: InviteServer, arrived: AckArrived, _now: float, out: list[Output]) -> None:
-    out.append(arrived)
-
-
 def reject(machine: InviteServer, response: Response, now: float, out: list[Output]) -> None:
     machine.response = response
     machine.send(out)
@@ -125,7 +121,7 @@ def expire(machine: InviteServer, _payload: None, _now: float, out: list[Output]
 S, I = State, Input  # noqa: E741 - tables read by rows
 
 INVITE_SERVER: Table = {
-    (S.IDLE, I.REQUEST): (pass_request, S.PROCEEDING),
+    (S.IDLE, I.REQUEST): (pass_on, S.PROCEEDING),
     (S.PROCEEDING, I.REQUEST): (answer_again, S.PROCEEDING),
     (S.PROCEEDING, I.ACK): (absorb, S.PROCEEDING),
     (S.PROCEEDING, I.SEND_PROVISIONAL): (answer, S.PROCEEDING),
@@ -138,7 +134,7 @@ INVITE_SERVER: Table = {
     (S.ACCEPTED, I.TIMER_L): (expire, S.TERMINATED),
     (S.ACCEPTED, I.TRANSPORT_ERROR): (quieten, S.ACCEPTED),
     (S.ACKNOWLEDGED, I.REQUEST): (absorb, S.ACKNOWLEDGED),
-    (S.ACKNOWLEDGED, I.ACK): (pass_ack, S.ACKNOWLEDGED),
+    (S.ACKNOWLEDGED, I.ACK): (pass_on, S.ACKNOWLEDGED),
     (S.ACKNOWLEDGED, I.TIMER_L): (finish, S.TERMINATED),
     (S.ACKNOWLEDGED, I.TRANSPORT_ERROR): (absorb, S.ACKNOWLEDGED),
     (S.COMPLETED, I.REQUEST): (answer_again, S.COMPLETED),
@@ -164,7 +160,7 @@ def complete(machine: NonInviteServer, response: Response, now: float, out: list
 
 
 NON_INVITE_SERVER: Table = {
-    (S.IDLE, I.REQUEST): (pass_request, S.TRYING),
+    (S.IDLE, I.REQUEST): (pass_on, S.TRYING),
     (S.TRYING, I.REQUEST): (absorb, S.TRYING),
     (S.TRYING, I.SEND_PROVISIONAL): (answer, S.PROCEEDING),
     (S.TRYING, I.SEND_FINAL): (complete, S.COMPLETED),

@@ -1,0 +1,97 @@
+"""Every transition table of the product, and the tests that hold it.
+
+To have a table watched, add one line to TABLES:
+
+    Held("cubeproxy.border.call.CALL", "tests.border.test_call"),
+
+The first word is the dotted path of a `dict[(state, input), (action, next state)]` that its machine looks up at every
+step (it is changed in place). The others are modules of tests; their `test_*` functions are run as plain callables, so
+that a playbook takes no arguments but those of `pytest.mark.parametrize`. What wants a fixture, and what hypothesis
+drives, is left out.
+
+A mutant that nobody can notice goes into `equivalent`, as a pattern (fnmatch) of its name with the reason why. Names
+are "STATE INPUT deleted", "STATE INPUT to OTHER_STATE" and "STATE INPUT does other_action". A pattern must match
+survivors only: one that also matches a mutant that a test catches is reported, and so is one that matches none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class Held:
+    """A table, the modules of tests that hold it, and the mutants that mean the same as the table."""
+
+    table: str
+    playbooks: tuple[str, ...]
+    equivalent: Mapping[str, str] = field(default_factory=dict)
+
+    def __init__(self, table: str, *playbooks: str, equivalent: Mapping[str, str] = MappingProxyType({})) -> None:
+        object.__setattr__(self, "table", table)
+        object.__setattr__(self, "playbooks", playbooks)
+        object.__setattr__(self, "equivalent", equivalent)
+
+
+_OVER = "the alarm has gone off: there is nothing left to stop"
+_NO_ALARM = "no alarm is set in this state"
+_NO_RESEND = "nothing is being sent again in this state"
+_NO_RESPONSE = "no response is kept in this state: there is nothing to send again"
+_PASSES_ON = "hands on what arrived, as pass_on does, and here it has nothing to stop or to let go"
+
+TABLES = (
+    Held(
+        "cubeproxy.protocols.sip.transactions.INVITE_CLIENT",
+        "tests.protocols.sip.test_transactions_client",
+        equivalent={
+            "PROCEEDING PROVISIONAL does ring": _NO_ALARM,
+            "ACCEPTED TIMER_M does absorb": _OVER,
+            "COMPLETED TIMER_D does absorb": _OVER,
+            "ACCEPTED TIMER_M does hold_cancel": "there is no CANCEL to hold, and nothing to stop",
+            "COMPLETED TIMER_D does hold_cancel": "there is no CANCEL to hold, and nothing to stop",
+            "ACCEPTED TRANSPORT_ERROR does hold_cancel": "there is no CANCEL to hold",
+        },
+    ),
+    Held(
+        "cubeproxy.protocols.sip.transactions.NON_INVITE_CLIENT",
+        "tests.protocols.sip.test_transactions_client",
+        equivalent={"COMPLETED TIMER_K does absorb": _OVER},
+    ),
+    Held(
+        "cubeproxy.protocols.sip.transactions.INVITE_SERVER",
+        "tests.protocols.sip.test_transactions_server",
+        equivalent={
+            "IDLE REQUEST does acknowledge": _PASSES_ON,
+            "ACKNOWLEDGED ACK does acknowledge": _PASSES_ON,
+            "PROCEEDING [AT]* does finish": _NO_ALARM,
+            "PROCEEDING [AT]* does quieten": _NO_ALARM,
+            "ACKNOWLEDGED [RT]* does answer*": _NO_RESPONSE,
+            "ACKNOWLEDGED [RT]* does quieten": _NO_RESEND,
+            "ACKNOWLEDGED TIMER_L does absorb": _OVER,
+            "CONFIRMED [RT]* does answer*": _NO_RESPONSE,
+            "CONFIRMED ACK does answer_again": _NO_RESPONSE,
+            "CONFIRMED * does quieten": _NO_RESEND,
+            "CONFIRMED TIMER_I does absorb": _OVER,
+        },
+    ),
+    Held(
+        "cubeproxy.protocols.sip.transactions.NON_INVITE_SERVER",
+        "tests.protocols.sip.test_transactions_server",
+        equivalent={
+            "TRYING [RT]* does answer*": _NO_RESPONSE,
+            "TRYING [RT]* does finish": _NO_ALARM,
+            "PROCEEDING TRANSPORT_ERROR does finish": _NO_ALARM,
+            "COMPLETED TIMER_J does absorb": _OVER,
+        },
+    ),
+    Held(
+        "cubeproxy.protocols.sip.dialog.DIALOG",
+        "tests.protocols.sip.test_dialog",
+        equivalent={
+            f"TERMINATED {event} to *": "the action raises 481, and the state stays what it was"
+            for event in ("REQUEST", "REFRESH", "BYE")
+        },
+    ),
+)
