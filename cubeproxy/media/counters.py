@@ -1,0 +1,92 @@
+"""Counters of media sessions in memory that the worker writes and signalling reads, without asking.
+
+The memory is a memfd made by signalling and passed to the worker. It is cut into slots, one a
+session; a slot is a row of native unsigned 64-bit words: the session's number, then a block of words
+for each leg. Every word has one writer, and an aligned word is stored whole, so a reader never waits
+and never sees half a number; two words need not be from the same instant.
+
+Besides the words of `StreamCounters` a leg has the last SRTP index (ROC << 16 | sequence number, RFC 3711
+3.3.1) that it received and sent: what a successor of a dead worker would need to go on.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+
+from cubeproxy.protocols.values import StreamCounters
+
+(
+    RECEIVED,
+    RECEIVED_OCTETS,
+    SENT,
+    SENT_OCTETS,
+    LOST,
+    LATE,
+    AUTH_FAILURES,
+    REPLAYS,
+    STRANGERS,
+    MALFORMED,
+    RTCP_DROPPED,
+    JITTER,  # RFC 3550 A.8: sixteen times the jitter, in timestamp units
+    INDEX_IN,
+    INDEX_OUT,
+) = range(14)
+
+LEG_WORDS = 16  # two in reserve
+SLOT_WORDS = 8 + 2 * LEG_WORDS  # word 0 is the session, seven in reserve
+SLOT_OCTETS = 8 * SLOT_WORDS
+
+Words = memoryview  # of format "Q"
+
+
+def private_words() -> Words:
+    """The words of a leg that nobody shares: for a relay without a worker."""
+    return memoryview(bytearray(8 * LEG_WORDS)).cast("Q")
+
+
+def create(slots: int) -> int:
+    """A new memory for `slots` sessions: its descriptor, not inheritable."""
+    descriptor = os.memfd_create("cubeproxy-counters", os.MFD_CLOEXEC)
+    os.ftruncate(descriptor, slots * SLOT_OCTETS)
+    return descriptor
+
+
+class Board:
+    """The slots behind a descriptor, for the one who writes and the one who reads."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.slots = os.fstat(descriptor).st_size // SLOT_OCTETS
+        self._words = memoryview(mmap.mmap(descriptor, self.slots * SLOT_OCTETS)).cast("Q")
+
+    def claim(self, slot: int, session: int) -> tuple[Words, Words]:
+        """Clear a slot for a session; the words of leg 0 and leg 1, to be written."""
+        start = slot * SLOT_WORDS
+        words = self._words
+        words[start] = 0
+        for position in range(start + 1, start + SLOT_WORDS):
+            words[position] = 0
+        words[start] = session
+        return self._leg(slot, 0), self._leg(slot, 1)
+
+    def read(self, slot: int, session: int) -> tuple[StreamCounters, StreamCounters]:
+        """What both legs of a session counted; zeros while the worker has not claimed the slot yet."""
+        if self._words[slot * SLOT_WORDS] != session:
+            return StreamCounters(), StreamCounters()
+        return stream_counters(self._leg(slot, 0)), stream_counters(self._leg(slot, 1))
+
+    def indexes(self, slot: int, leg: int) -> tuple[int, int]:
+        """The last SRTP index received and sent on a leg."""
+        words = self._leg(slot, leg)
+        return words[INDEX_IN], words[INDEX_OUT]
+
+    def _leg(self, slot: int, leg: int) -> Words:
+        start = slot * SLOT_WORDS + 8 + leg * LEG_WORDS
+        return self._words[start : start + LEG_WORDS]
+
+
+def stream_counters(words: Words) -> StreamCounters:
+    """A leg's words as a value."""
+    values = words[: JITTER + 1].tolist()
+    values[JITTER] >>= 4
+    return StreamCounters(*values)

@@ -1,0 +1,189 @@
+"""One leg of a session: from whom we accept, under which key, and where we send.
+
+* A leg with SRTP believes a packet when its tag verifies, and nothing else. Only such a packet, and only one
+  that is newer than all before, teaches it the peer's address: a phone behind a NAT that rebinds is followed,
+  a sprayed port range teaches nothing.
+* A clear leg accepts the signalled address and port. With `latch` it learns the source once for each signalled
+  address, as `nat symmetric check-media-src` does.
+* Nothing that arrives ends anything: what is not accepted is counted.
+
+A key that changes begins a new context; an equal key keeps its context with rollover counter and replay
+window, also across a re-INVITE. The context before stays for packets that are still on their way.
+"""
+
+from __future__ import annotations
+
+from cubeproxy.media.counters import AUTH_FAILURES, INDEX_IN, MALFORMED, REPLAYS, RTCP_DROPPED, STRANGERS, Words
+from cubeproxy.protocols.rtp import Kind, classify
+from cubeproxy.protocols.srtp import AuthenticationFailed, Replayed, SrtpError, SrtpReceiver, SrtpSender
+from cubeproxy.protocols.suites import MasterKey
+from cubeproxy.protocols.values import Address, StreamSpec
+
+OVERLAP = 2.0  # s that a replaced key still verifies
+RESTART_WINDOW = 5.0  # s after an update in which a peer may have set its rollover counter back to 0
+RESTART_SILENCE = 0.2  # s without a verified packet before that is tried
+MAX_RTP = 1356  # octets of a clear packet that can still be protected (pylibsrtp's buffer less its longest trailer)
+UNSENDABLE = ("0.0.0.0", "::")  # hold as RFC 2543 spelt it
+
+
+class Leg:
+    """State of one leg. `words` are its counters; `peer` is where its packets go, None while unknown."""
+
+    __slots__ = (
+        "_latched",
+        "_old",
+        "_old_until",
+        "_restart_until",
+        "_spec",
+        "_used",
+        "_verified_at",
+        "accepts",
+        "peer",
+        "receiver",
+        "sender",
+        "words",
+    )
+
+    def __init__(self, words: Words) -> None:
+        self.words = words
+        self.peer: Address | None = None
+        self.accepts: Address | None = None  # the one source of a clear leg
+        self.receiver: SrtpReceiver | None = None
+        self.sender: SrtpSender | None = None
+        self._spec: StreamSpec | None = None
+        self._latched = False
+        self._old: SrtpReceiver | None = None
+        self._old_until = 0.0
+        self._restart_until = 0.0
+        self._verified_at = 0.0
+        self._used: set[tuple[str, bytes]] = set()  # keys that protected something of ours
+
+    @property
+    def spec(self) -> StreamSpec | None:
+        return self._spec
+
+    def update(self, spec: StreamSpec | None, now: float) -> None:
+        """Everything but the sending key, which needs our SSRC: see `protect_with`."""
+        old, self._spec = self._spec, spec
+        remote = spec.remote if spec else None
+        if remote is not None and (remote[1] == 0 or remote[0] in UNSENDABLE):
+            remote = None
+        if spec is None or old is None or spec.remote != old.remote or self.peer is None:
+            self.peer = self.accepts = remote
+            self._latched = False
+        self._verify_with(old.receive_key if old else None, spec.receive_key if spec else None, now)
+
+    def _verify_with(self, old: MasterKey | None, new: MasterKey | None, now: float) -> None:
+        if old != new:
+            if self.receiver is not None:
+                self._old, self._old_until = self.receiver, now + OVERLAP
+            self.receiver = SrtpReceiver(new) if new is not None else None
+        elif self.receiver is not None:
+            self._restart_until = now + RESTART_WINDOW
+
+    def protect_with(self, old: MasterKey | None, new: MasterKey | None, ssrc: int, fresh_ssrc: int) -> int:
+        """Take `new` for what we send; the SSRC to send under from now on.
+
+        A key that this leg had used before it used another comes with `fresh_ssrc`: its rollover counter
+        begins anew, and under the old SSRC the same keystream would go out twice.
+        """
+        if new is None:
+            self.sender = None
+        elif self.sender is None or old != new:
+            name = (new.suite.value, new.master)
+            if name in self._used:
+                ssrc = fresh_ssrc
+            self._used.add(name)
+            self.sender = SrtpSender(new, ssrc)
+        return ssrc
+
+    def open(self, datagram: bytes, source: Address, now: float) -> bytes | None:
+        """The clear packet in a datagram that this leg accepts; None, and counted, when it does not."""
+        if len(datagram) < 12 or datagram[0] & 0xC0 != 0x80 or 192 <= datagram[1] <= 223:
+            self.reject(datagram)
+            return None
+        receiver = self.receiver
+        if receiver is None:
+            return self._open_clear(datagram, source, now)
+        try:
+            packet = receiver.unprotect(datagram)
+        except Replayed:
+            self.words[REPLAYS] += 1
+            return None
+        except AuthenticationFailed:
+            return self._second_look(datagram, now)
+        except SrtpError:
+            self.words[MALFORMED] += 1
+            return None
+        self._verified_at = now
+        self.words[INDEX_IN] = receiver.index or 0
+        return packet
+
+    def reject(self, datagram: bytes) -> None:
+        """Count what is not RTP: RTCP, which ends here, or anything else (STUN, DTLS, garbage)."""
+        self.words[RTCP_DROPPED if classify(datagram) is Kind.RTCP else MALFORMED] += 1
+
+    def _open_clear(self, datagram: bytes, source: Address, now: float) -> bytes | None:
+        if source != self.accepts and not self._may_latch():
+            self.words[STRANGERS] += 1
+            return None
+        if self._old is not None and now < self._old_until:
+            try:
+                return self._old.unprotect(datagram)  # was on its way when the leg became clear
+            except SrtpError:
+                pass
+        if len(datagram) > MAX_RTP:
+            self.words[MALFORMED] += 1
+            return None
+        return datagram
+
+    def _may_latch(self) -> bool:
+        return self._spec is not None and self._spec.latch and not self._latched
+
+    def learn(self, source: Address) -> None:
+        """This accepted packet came from elsewhere than we send to: follow it where the leg may.
+
+        Called for packets with a payload type of the session that are newer than all before.
+        """
+        if self.receiver is not None:
+            self.peer = source
+        elif self._may_latch():
+            self.peer = self.accepts = source
+            self._latched = True
+
+    def _second_look(self, datagram: bytes, now: float) -> bytes | None:
+        """A tag that did not verify: the key before, or a rollover counter that the peer set back."""
+        packet = None
+        if self._old is not None and now < self._old_until:
+            packet = _try(self._old, datagram)
+        if packet is None and now < self._restart_until and now - self._verified_at > RESTART_SILENCE:
+            packet = self._try_restart(datagram, now)
+        if packet is None:
+            self.words[AUTH_FAILURES] += 1
+        return packet
+
+    def _try_restart(self, datagram: bytes, now: float) -> bytes | None:
+        """Whether the packet verifies with the same key at rollover 0.
+
+        Some peers reset the counter over a re-INVITE that keeps the key. It also makes packets from the call's
+        beginning acceptable again, so it is tried only just after an update, only once the first 65536
+        packets are over, and only while the peer is silent otherwise. The context before is kept: if the
+        peer is still there, its next packet brings it back.
+        """
+        receiver, key = self.receiver, self._spec.receive_key if self._spec else None
+        if receiver is None or key is None or (receiver.index or 0) < 0x10000:
+            return None
+        self._verified_at = now - RESTART_SILENCE + 0.02  # next attempt in 20 ms, whatever is sprayed at us
+        trial = SrtpReceiver(key)
+        packet = _try(trial, datagram)
+        if packet is not None:
+            self._old, self._old_until = receiver, now + RESTART_WINDOW
+            self.receiver, self._verified_at = trial, now
+        return packet
+
+
+def _try(receiver: SrtpReceiver, datagram: bytes) -> bytes | None:
+    try:
+        return receiver.unprotect(datagram)
+    except SrtpError:
+        return None

@@ -1,0 +1,177 @@
+"""The packet path of one session: datagram in, datagram out, no socket.
+
+Media is terminated here, in software: of a packet only payload, marker and the order of things survive.
+SSRC, sequence number, timestamp and payload type are ours (`numbering`), CSRC list, header extension and
+padding stay behind, RTCP ends here. Both legs carry the same codec; a transcoder would stand
+behind the same interface.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from cubeproxy.media.counters import (
+    INDEX_OUT,
+    MALFORMED,
+    RECEIVED,
+    RECEIVED_OCTETS,
+    SENT,
+    SENT_OCTETS,
+    Words,
+    private_words,
+)
+from cubeproxy.media.leg import Leg
+from cubeproxy.media.numbering import Numbering
+from cubeproxy.protocols.errors import LocalProtocolError, RemoteProtocolError
+from cubeproxy.protocols.rtp import HEADER, payload_span
+from cubeproxy.protocols.suites import MasterKey
+from cubeproxy.protocols.values import Address, StreamSpec
+
+COMFORT_NOISE = 13  # static, RFC 3389: goes through when both legs have an 8 kHz codec
+
+Specs = tuple[StreamSpec | None, StreamSpec | None]
+
+
+class Direction:
+    """From one leg to the other: payload types, numbers, and whether anything may pass."""
+
+    __slots__ = ("audio", "numbering", "passes", "sink", "source", "types")
+
+    def __init__(self, source: Leg, sink: Leg) -> None:
+        self.source = source
+        self.sink = sink
+        self.numbering = Numbering(source.words)
+        self.types: dict[int, int] = {}
+        self.audio = -1  # payload type of the codec as the source calls it
+        self.passes = False
+
+    def update(self, old_sink: StreamSpec | None) -> None:
+        """Take over what both legs say now."""
+        source, sink = self.source.spec, self.sink.spec
+        self.types = _types(source, sink)
+        self.audio = source.payload_type if source else -1
+        self.passes = source is not None and sink is not None and source.receives and sink.sends
+        numbering = self.numbering
+        if sink is not None and numbering.clock != sink.codec.clock:
+            numbering.clock, numbering.join = sink.codec.clock, True
+        if sink is not None:
+            numbering.least_step = sink.codec.clock * sink.ptime // 1000
+        self._change_key(old_sink.send_key if old_sink else None)
+
+    def _change_key(self, old: MasterKey | None) -> None:
+        sink = self.sink
+        new = sink.spec.send_key if sink.spec else None
+        if new != old:
+            self.numbering.forget_late()
+        before = old if sink.sender is not None else None
+        self.numbering.ssrc = sink.protect_with(before, new, self.numbering.ssrc, secrets.randbits(32))
+
+    def relay(self, packet: bytes, source: Address, now: float) -> tuple[bytes, Address] | None:
+        """What goes out for a clear packet that the source leg accepted, and where to."""
+        first, second, sequence, timestamp, ssrc = HEADER.unpack_from(packet)
+        words = self.source.words
+        payload = packet[12:] if first == 0x80 else _payload(packet)
+        if payload is None:
+            words[MALFORMED] += 1
+            return None
+        numbering = self.numbering
+        if not numbering.take(ssrc, sequence):
+            return None
+        payload_type = self.types.get(second & 0x7F, -1)
+        if payload_type < 0:
+            words[MALFORMED] += 1
+            return None
+        words[RECEIVED] += 1
+        words[RECEIVED_OCTETS] += len(payload)
+        if numbering.fresh:
+            if source != self.source.peer:
+                self.source.learn(source)
+            if second & 0x7F == self.audio:
+                numbering.measure(timestamp, now)
+        sink = self.sink
+        if not self.passes or sink.peer is None:
+            numbering.join = True
+            return None
+        if numbering.fresh:
+            if numbering.join and second & 0x7F == self.audio:
+                second |= 0x80
+            index, stamp = numbering.place(timestamp, now)
+        else:
+            index, stamp = numbering.place_late(sequence, timestamp)
+        datagram = HEADER.pack(0x80, payload_type | second & 0x80, index & 0xFFFF, stamp, numbering.ssrc) + payload
+        return self._send(datagram, len(payload), index, sink.peer)
+
+    def _send(self, datagram: bytes, octets: int, index: int, peer: Address) -> tuple[bytes, Address] | None:
+        sink = self.sink
+        words = sink.words
+        sender = sink.sender
+        if sender is not None:
+            try:
+                datagram = sender.protect(datagram)
+            except LocalProtocolError:  # too long for the buffer, or the key's lifetime is over
+                self.source.words[MALFORMED] += 1
+                return None
+            index = sender.index or 0
+        words[SENT] += 1
+        words[SENT_OCTETS] += octets
+        words[INDEX_OUT] = index
+        return datagram, peer
+
+
+class Session:
+    """Two legs and both directions between them.
+
+    `receive` is for what arrives on a leg's RTP port, `receive_rtcp` for its RTCP port. Neither raises for
+    anything that can arrive.
+    """
+
+    __slots__ = ("_directions", "legs")
+
+    def __init__(self, words: tuple[Words, Words] | None = None) -> None:
+        first, second = words or (private_words(), private_words())
+        self.legs = (Leg(first), Leg(second))
+        self._directions = (Direction(self.legs[0], self.legs[1]), Direction(self.legs[1], self.legs[0]))
+        while self._directions[0].numbering.ssrc == self._directions[1].numbering.ssrc:
+            self._directions[1].numbering.ssrc = secrets.randbits(32)
+
+    def update(self, specs: Specs, now: float) -> None:
+        """The negotiated session, or the next one. Numbers go on, equal keys keep their contexts."""
+        before = (self.legs[0].spec, self.legs[1].spec)
+        for leg, spec in zip(self.legs, specs, strict=True):
+            leg.update(spec, now)
+        self._directions[0].update(before[1])
+        self._directions[1].update(before[0])
+
+    def receive(self, leg: int, datagram: bytes, source: Address, now: float) -> tuple[bytes, Address] | None:
+        """What the other leg sends for a datagram that came to this one, and to which address."""
+        packet = self.legs[leg].open(datagram, source, now)
+        if packet is None:
+            return None
+        return self._directions[leg].relay(packet, source, now)
+
+    def receive_rtcp(self, leg: int, datagram: bytes, source: Address, now: float) -> None:
+        """Count and drop: RTCP describes the stream on its own side only."""
+        self.legs[leg].reject(datagram)
+
+
+def _types(source: StreamSpec | None, sink: StreamSpec | None) -> dict[int, int]:
+    """Payload types of the source leg and what the sink leg calls them."""
+    if source is None:
+        return {}
+    if sink is None:  # nothing passes, but the source's packets are known as such
+        return {kind: kind for kind in (source.payload_type, source.dtmf_payload_type) if kind is not None}
+    types = {source.payload_type: sink.payload_type}
+    if source.dtmf_payload_type is not None and sink.dtmf_payload_type is not None:
+        types[source.dtmf_payload_type] = sink.dtmf_payload_type
+    if source.codec.clock == sink.codec.clock == 8000:
+        types.setdefault(COMFORT_NOISE, COMFORT_NOISE)
+    return types
+
+
+def _payload(packet: bytes) -> bytes | None:
+    """The payload of a packet with CSRC list, extension or padding."""
+    try:
+        start, end = payload_span(packet)
+    except RemoteProtocolError:
+        return None
+    return packet[start:end]

@@ -1,0 +1,285 @@
+"""The media worker: a process that relays, and needs nobody to go on. `python -m cubeproxy.media.worker FD`.
+
+FD is one end of a SEQPACKET socket pair (`commands`). Sockets come bound; the worker opens none, writes
+no file and keeps keys in its own memory only (no core dumps). It reads every socket from one bare epoll
+loop: a packet costs a receive, the relay and a send, and nothing is made for it that could be spared.
+
+When signalling is gone (end of file on the seam) the sessions go on until the lease runs out, or until
+none is left; a session silent on both legs for the idle time is closed then. SIGTERM is obeyed only after that:
+a service manager that stops everything at once must not cut calls that signalling is still draining.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import gc
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import ClassVar
+
+from cubeproxy.media.commands import (
+    MAX_MESSAGE,
+    Beat,
+    Close,
+    Fault,
+    Hello,
+    Message,
+    Open,
+    Renew,
+    Shutdown,
+    Update,
+    decode,
+    encode,
+)
+from cubeproxy.media.counters import MALFORMED, RECEIVED, Board
+from cubeproxy.media.relay import Session
+from cubeproxy.protocols.errors import LocalProtocolError
+from cubeproxy.protocols.values import Address
+
+MAX_DATAGRAM = 2048
+TICK = 0.25  # s between two looks at lease and idle sessions
+MAX_DESCRIPTORS = 4
+
+Receive = Callable[[int, bytes, Address, float], "tuple[bytes, Address] | None"]
+# what one descriptor needs: how to read it, who takes the datagram, as which leg, and how the answer leaves
+Port = tuple[Callable[[int], "tuple[bytes, Address]"], Receive, int, Callable[[bytes, Address], int]]
+
+
+class Call:
+    """A session with its sockets: RTP and RTCP of leg 0, then of leg 1."""
+
+    __slots__ = ("heard", "heard_at", "session", "sockets")
+
+    def __init__(self, session: Session, sockets: list[socket.socket]) -> None:
+        self.session = session
+        self.sockets = sockets
+        self.heard = 0  # packets that both legs had accepted at `heard_at`
+        self.heard_at = 0.0
+
+    def silent_since(self, now: float) -> float:
+        """When a packet was accepted last, as far as these looks can tell."""
+        heard = sum(leg.words[RECEIVED] for leg in self.session.legs)
+        if heard != self.heard or not self.heard_at:
+            self.heard, self.heard_at = heard, now
+        return self.heard_at
+
+
+class Worker:
+    """Sessions, their sockets, and the seam to signalling."""
+
+    def __init__(self, seam: socket.socket) -> None:
+        seam.setblocking(False)
+        self.seam = seam
+        self.calls: dict[int, Call] = {}
+        self.board: Board | None = None
+        self.orphaned = False
+        self.done = False
+        self._lease = self._idle = 3600.0
+        self._lease_end = time.monotonic() + 3600.0
+        self._ports: dict[int, Port] = {}
+        self._epoll = select.epoll()
+        self._epoll.register(seam.fileno(), select.EPOLLIN)
+        self._faults: set[str] = set()
+
+    def run(self) -> None:
+        """Until the lease ends, nothing is left to do, or signalling says so."""
+        self._report(Beat(0, 0))
+        next_look = 0.0
+        while not self.done:
+            events = self._epoll.poll(TICK)
+            now = time.monotonic()
+            self._serve(events, now)
+            if now >= next_look:
+                next_look = now + TICK
+                self._look(now)
+
+    def _serve(self, events: list[tuple[int, int]], now: float) -> None:
+        """One datagram from every port that has one: a busy port cannot keep the others waiting."""
+        ports = self._ports
+        seam_ready = False
+        for descriptor, _mask in events:
+            port = ports.get(descriptor)
+            if port is None:
+                seam_ready = True
+                continue
+            read, receive, leg, send = port
+            try:
+                datagram, source = read(MAX_DATAGRAM)
+                out = receive(leg, datagram, source, now)
+                if out is not None:
+                    send(*out)
+            except OSError:
+                pass  # nothing there any more, or the kernel has no room or no route: a packet lost
+            except Exception as error:  # a packet never ends a call, nor a mistake of ours all calls
+                self._mistake(descriptor, error)
+        if seam_ready and not self.orphaned:
+            self._read_seam(now)
+
+    def _mistake(self, descriptor: int, error: Exception) -> None:
+        for call in self.calls.values():
+            for position, sock in enumerate(call.sockets):
+                if sock.fileno() == descriptor:
+                    call.session.legs[position // 2].words[MALFORMED] += 1
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        text = (
+            f"{type(error).__name__} at {place.name}:{place.lineno}"  # no message: it could hold what must not be shown
+        )
+        if text not in self._faults and len(self._faults) < 100:
+            self._faults.add(text)
+            self._report(Fault(text))
+
+    # the seam
+
+    def _read_seam(self, now: float) -> None:
+        while not self.done and not self.orphaned:
+            try:
+                data, descriptors = _receive(self.seam)
+            except BlockingIOError:
+                return
+            except OSError:
+                data, descriptors = b"", []
+            if not data:
+                self._orphan(now)
+                return
+            try:
+                self._obey(decode(data), descriptors, now)
+            except (LocalProtocolError, OSError, ValueError) as error:
+                self._report(Fault(f"command failed: {error}"))
+
+    def _obey(self, command: Message, descriptors: list[int], now: float) -> None:
+        action = self._ACTIONS.get(type(command))
+        if action is None:
+            raise LocalProtocolError(f"a worker takes no {type(command).__name__}")
+        action(self, command, descriptors, now)  # the key of the table is the type that its method takes
+
+    def _hello(self, command: Hello, descriptors: list[int], now: float) -> None:
+        self.board = Board(descriptors[0])
+        self._lease, self._idle = command.lease / 1000, command.idle / 1000
+        self._lease_end = now + self._lease
+
+    def _open(self, command: Open, descriptors: list[int], now: float) -> None:
+        families = (command.family0, command.family0, command.family1, command.family1)
+        sockets = [
+            socket.socket(family, socket.SOCK_DGRAM, 0, fileno=descriptor)
+            for family, descriptor in zip(families, descriptors, strict=True)
+        ]
+        words = self.board.claim(command.slot, command.session) if self.board else None
+        session = Session(words)
+        self.calls[command.session] = Call(session, sockets)
+        for position, sock in enumerate(sockets):
+            leg, rtcp = divmod(position, 2)
+            sock.setblocking(False)
+            read = sock.recvfrom if sock.family == socket.AF_INET else _short_addresses(sock)
+            receive: Receive = session.receive_rtcp if rtcp else session.receive
+            self._ports[sock.fileno()] = (read, receive, leg, sockets[2 - 2 * leg].sendto)
+            self._epoll.register(sock.fileno(), select.EPOLLIN)
+
+    def _update(self, command: Update, _descriptors: list[int], now: float) -> None:
+        call = self.calls.get(command.session)
+        if call is not None:
+            call.session.update(command.legs, now)
+
+    def _close(self, command: Close, _descriptors: list[int], _now: float) -> None:
+        call = self.calls.pop(command.session, None)
+        if call is not None:
+            for sock in call.sockets:
+                self._ports.pop(sock.fileno(), None)
+                sock.close()  # leaves the epoll set by itself: nobody else holds it
+
+    def _renew(self, command: Renew, _descriptors: list[int], now: float) -> None:
+        self._lease_end = now + self._lease
+        self._report(Beat(command.number, len(self.calls)))
+
+    def _shutdown(self, _command: Shutdown, _descriptors: list[int], _now: float) -> None:
+        self.done = True
+
+    _ACTIONS: ClassVar[dict[type, Callable[..., None]]] = {
+        Hello: _hello,
+        Open: _open,
+        Update: _update,
+        Close: _close,
+        Renew: _renew,
+        Shutdown: _shutdown,
+    }
+
+    def _report(self, report: Beat | Fault) -> None:
+        if not self.orphaned:
+            with contextlib.suppress(OSError):  # about a full or broken seam its reader decides
+                self.seam.send(encode(report))
+
+    # being alone
+
+    def _orphan(self, now: float) -> None:
+        self.orphaned = True
+        self._epoll.unregister(self.seam.fileno())
+        self.seam.close()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for call in self.calls.values():
+            call.silent_since(now)
+
+    def _look(self, now: float) -> None:
+        if now >= self._lease_end:
+            self.done = True
+        if self.orphaned:
+            silent = [number for number, call in self.calls.items() if now - call.silent_since(now) >= self._idle]
+            for number in silent:
+                self._close(Close(number), [], now)
+            if not self.calls:
+                self.done = True
+
+
+def _receive(seam: socket.socket) -> tuple[bytes, list[int]]:
+    descriptors = array.array("i")
+    room = socket.CMSG_SPACE(MAX_DESCRIPTORS * descriptors.itemsize)
+    data, ancillary, _flags, _address = seam.recvmsg(MAX_MESSAGE, room, socket.MSG_CMSG_CLOEXEC)
+    for level, kind, octets in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            descriptors.frombytes(octets[: len(octets) - len(octets) % descriptors.itemsize])
+    return data, descriptors.tolist()
+
+
+def _short_addresses(sock: socket.socket) -> Callable[[int], tuple[bytes, Address]]:
+    """IPv6 sources without flow and scope."""
+
+    def read(size: int) -> tuple[bytes, Address]:
+        datagram, source = sock.recvfrom(size)
+        return datagram, source[:2]
+
+    return read
+
+
+def _settle() -> None:
+    """No core (it would hold keys), all descriptors we may have, and no signal meant for signalling."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 50)
+
+
+def main(arguments: list[str]) -> int:
+    """Serve the seam whose descriptor is the only argument."""
+    _settle()
+    seam = socket.socket(fileno=int(arguments[0]))
+    worker = Worker(seam)
+    try:
+        worker.run()
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        worker._report(Fault(f"worker ends: {type(error).__name__} at {place.name}:{place.lineno}"))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
