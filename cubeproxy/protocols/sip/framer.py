@@ -39,7 +39,8 @@ class Framer:
     @property
     def pending(self) -> bool:
         """Whether part of a message is held: the transport gives its rest a deadline. Line breaks do not count."""
-        return self._waiting is not None or bool(self._buffer.lstrip(b"\r\n"))
+        held = self._buffer
+        return self._waiting is not None or len(held) > 3 or not b"\r\n\r\n".startswith(held)
 
     def receive(self, data: bytes) -> list[Framed]:
         """What became whole with these octets, in order. After a fatal error everything is ignored."""
