@@ -172,9 +172,12 @@ class Calls:
         return "", [Route(peer, binding.flow, str(binding.contact.uri), host, binding.user, binding.device)], ""
 
     def trusts(self, flow: Flow) -> bool:
-        """Whether a core-side source may speak to us (vendor: `ip address trusted list`, session targets)."""
-        host = flow.remote[0]
-        if host in self.plan.trusted or flow.identity is not None:
+        """Whether a core-side source may speak to us: by its address, or by a certificate that was judged."""
+        return flow.identity is not None or self.trusts_host(flow.remote[0])
+
+    def trusts_host(self, host: str) -> bool:
+        """By address alone (vendor: `ip address trusted list`, and whatever a session target names)."""
+        if host in self.plan.trusted:
             return True
         address = ip_address(host)
         return any(address in network for network in self._trusted)

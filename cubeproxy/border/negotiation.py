@@ -210,19 +210,19 @@ class Negotiation:
         self._check_profile(side, media)
         receive_key, send_key = self._answered_keys(side, media) if media.port else (None, None)
         formats = _answered(offer.formats, media.codecs()) if media.port else offer.formats
-        direction = media.direction(description)
+        wrote = _effective_direction(offer.media, offer.description)
+        direction = _allowed(media.direction(description), wrote)
         answer = self._write_answer(other, offer, formats, direction, media)
         assert side.kind is not None
         assert other.kind is not None
         if media.port and offer.media.port:
-            theirs = self._spec(description, media, formats, media.direction(description), Direction.SENDRECV)
+            theirs = self._spec(description, media, formats, direction, Direction.SENDRECV)
             theirs = replace(theirs, send_key=send_key, receive_key=receive_key)
-            offered_direction = _effective_direction(offer.media, offer.description)
             ours = self._spec(
                 offer.description,
                 offer.media,
                 _renumbered(offer.formats, formats),
-                offered_direction,
+                wrote,
                 direction.mirrored,
             )
             ours = replace(
@@ -362,6 +362,11 @@ def _effective_direction(media: Media, description: SessionDescription) -> Direc
     if media.port and media.address(description) is None:
         return Direction((direction.sends, False))
     return direction
+
+
+def _allowed(answered: Direction, offered: Direction) -> Direction:
+    """What an answer may say to an offer (RFC 3264 6.1): an answer that claims more, or nothing, is cut down to it."""
+    return Direction((answered.sends and offered.receives, answered.receives and offered.sends))
 
 
 def _answered(offer: Formats, answer: Formats) -> Formats:

@@ -14,7 +14,8 @@ from cubeproxy.border.user import TransactionUser
 from cubeproxy.protocols.sip.message import Headers, Request, Response
 from cubeproxy.protocols.values import Severity, Target
 
-PROBE_WAIT = 4.0  # s without an answer: the probe failed
+PROBE_WAIT = 2.0  # s without an answer: the probe failed
+PROBE_GAP = 1.5  # s between a failed probe and the next of a suspect node
 REST = 30.0  # s that a node without keepalive is avoided
 BUSYOUT = frozenset({503, 505})
 
@@ -118,8 +119,8 @@ class Watch:
             now + (keepalive.down_interval if self.state is State.DOWN else keepalive.up_interval), self._probe
         )
 
-    def probe_now(self, now: float) -> None:
-        self._probe(now)
+    def probe_soon(self, now: float) -> None:
+        self._wake_at(now + PROBE_GAP, self._probe)
 
     def rest(self, now: float) -> None:
         self._wake_at(now + REST, lambda then: self.receive(Input.RESTED, then))
@@ -143,11 +144,11 @@ class _Probe:
 
 TRANSITIONS: dict[tuple[State, Input], tuple[Action, State]] = {
     (State.UP, Input.ALIVE): (Watch.probe_later, State.UP),
-    (State.UP, Input.SILENT): (Watch.probe_now, State.SUSPECT),
+    (State.UP, Input.SILENT): (Watch.probe_soon, State.SUSPECT),
     (State.UP, Input.GIVEN_UP): (Watch.probe_later, State.DOWN),
     (State.UP, Input.FAILED): (Watch.rest, State.RESTING),
     (State.SUSPECT, Input.ALIVE): (Watch.probe_later, State.UP),
-    (State.SUSPECT, Input.SILENT): (Watch.probe_now, State.SUSPECT),
+    (State.SUSPECT, Input.SILENT): (Watch.probe_soon, State.SUSPECT),
     (State.SUSPECT, Input.GIVEN_UP): (Watch.probe_later, State.DOWN),
     (State.DOWN, Input.ALIVE): (Watch.probe_later, State.UP),
     (State.DOWN, Input.SILENT): (Watch.probe_later, State.DOWN),

@@ -1,0 +1,75 @@
+"""`cubeproxy run`."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cubeproxy.cli.common import fail, read_config
+from cubeproxy.protocols.errors import CubeError
+from cubeproxy.protocols.values import Address, Severity
+from cubeproxy.server.run import run
+from cubeproxy.server.settings import Settings
+
+
+class LogFormat(Enum):
+    TEXT = "text"
+    JSON = "json"
+
+
+MAP_HELP = "Put the address NEW in the place of the router's OLD, everywhere: OLD=NEW, or @FILE with one a line."
+NVRAM_HELP = "Folder with a subfolder for every trustpoint: ca.pem, cert.pem, key.pem as far as it has them."
+
+
+def command(
+    config: Annotated[Path, typer.Argument(help="Running configuration of the router, `-` for standard input.")],
+    nvram: Annotated[Path | None, typer.Option(envvar="CUBEPROXY_NVRAM", help=NVRAM_HELP)] = None,
+    maps: Annotated[list[str] | None, typer.Option("--map", metavar="OLD=NEW", help=MAP_HELP)] = None,
+    control: Annotated[
+        Path | None, typer.Option(envvar="CUBEPROXY_CONTROL", help="Unix socket for `cubeproxy show`.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Media worker processes.")] = 1,
+    drain: Annotated[float, typer.Option(min=0, help="Seconds that calls may go on after SIGTERM.")] = 60.0,
+    lease: Annotated[
+        float, typer.Option(min=1, help="Seconds that audio goes on should the signalling process die.")
+    ] = 3600.0,
+    keylog: Annotated[Path | None, typer.Option(help="Lab only: write TLS secrets here for tshark.")] = None,
+    legacy_tls: Annotated[
+        bool, typer.Option("--legacy-tls", help="TLS 1.0, SHA-1 and short keys for old phones.")
+    ] = False,
+    metrics: Annotated[str, typer.Option(metavar="HOST:PORT", help="Serve Prometheus metrics.")] = "",
+    log_format: Annotated[LogFormat, typer.Option(help="Operator events as text or JSON lines.")] = LogFormat.TEXT,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Debug events too.")] = False,
+) -> None:
+    """Serve a pasted running configuration until SIGTERM (drains; a second one ends at once).
+
+    On a laptop: cubelab pki init nvram; cubeproxy run sample-a-xe.ios --nvram nvram --map @lab.map
+    """
+    settings = Settings(
+        nvram=nvram,
+        control=control,
+        workers=workers,
+        drain=drain,
+        lease=lease,
+        keylog=keylog,
+        legacy_tls=legacy_tls,
+        metrics=_address(metrics) if metrics else None,
+    )
+    model = read_config(config, maps or [])
+    level = Severity.DEBUG if verbose else Severity.INFO
+    try:
+        run(model, settings, json_lines=log_format is LogFormat.JSON, level=level)
+    except CubeError as error:
+        fail(error)
+    except OSError as error:
+        fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
+
+
+def _address(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdecimal():
+        fail(f"--metrics takes HOST:PORT, not {text!r}", 2)
+    return host.strip("[]"), int(port)

@@ -1,0 +1,34 @@
+"""`cubeproxy show ...`: the show commands of a running proxy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cubeproxy.cli.common import fail
+from cubeproxy.server.control import ask
+from cubeproxy.views.show import listing
+
+
+def command(
+    words: Annotated[list[str] | None, typer.Argument(help="Words of the command, as on the router.")] = None,
+    control: Annotated[
+        Path | None, typer.Option(envvar="CUBEPROXY_CONTROL", help="Control socket of the running proxy.")
+    ] = None,
+) -> None:
+    """Ask a running proxy: cubeproxy show call active voice brief --control SOCKET. Without words: what there is."""
+    line = " ".join(word for argument in words or [] for word in argument.split())
+    if not line:
+        typer.echo(listing(), nl=False)
+        return
+    if control is None:
+        fail("which proxy? give --control SOCKET or CUBEPROXY_CONTROL", 2)
+    try:
+        answer = ask(control, line)
+    except (OSError, TimeoutError) as error:
+        fail(f"no proxy answers on {control}: {error}")
+    typer.echo(answer, nl=False)
+    if answer.startswith("%"):
+        raise typer.Exit(1)

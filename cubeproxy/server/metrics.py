@@ -1,0 +1,47 @@
+"""Prometheus metrics: read from the proxy's own counters when asked, nothing is counted twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from cubeproxy.protocols.values import Address
+
+if TYPE_CHECKING:
+    from cubeproxy.server.proxy import Proxy
+
+
+class ProxyCollector(Collector):
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+
+    def collect(self) -> Iterator[Metric]:
+        proxy = self._proxy
+        yield GaugeMetricFamily("cubeproxy_calls", "Calls that are up or being set up.", len(proxy.border.calls))
+        yield CounterMetricFamily("cubeproxy_calls_connected", "Calls connected.", proxy.border.calls.total)
+        yield GaugeMetricFamily("cubeproxy_registrations", "Live bindings.", len(proxy.border.registrations.bindings))
+        yield GaugeMetricFamily("cubeproxy_connections", "Open TCP and TLS connections.", proxy.transport.connections)
+        events = CounterMetricFamily("cubeproxy_events", "Operator events by name.", labels=["event"])
+        for name, count in proxy.log.counts.items():
+            events.add_metric([name], count)
+        yield events
+        counters = proxy.transport.counters
+        for name in ("messages_in", "messages_out", "handshakes", "handshakes_refused"):
+            yield CounterMetricFamily(f"cubeproxy_transport_{name}", name.replace("_", " "), getattr(counters, name))
+
+
+def serve_metrics(address: Address, proxy: Proxy) -> Callable[[], None]:
+    """Serve on `address` from a thread; the answer stops it."""
+    registry = CollectorRegistry()
+    registry.register(ProxyCollector(proxy))
+    server, thread = start_http_server(address[1], address[0], registry)
+
+    def stop() -> None:
+        server.shutdown()
+        thread.join(2)
+
+    return stop

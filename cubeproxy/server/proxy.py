@@ -1,0 +1,176 @@
+"""The running proxy: sockets, clocks and processes around the border.
+
+Nothing is decided here. Messages and media answers go into the border as events, effects come back
+and are carried out in order; one timer waits for the border's deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from cubeproxy.border.border import Border
+from cubeproxy.border.effects import (
+    BorderEvent,
+    CloseFlow,
+    Drain,
+    Drained,
+    Effect,
+    FlowClosed,
+    Malformed,
+    MessageArrived,
+    PathFailed,
+    Transmit,
+)
+from cubeproxy.config.model import Config
+from cubeproxy.pki.store import Store
+from cubeproxy.protocols.errors import RemoteProtocolError
+from cubeproxy.protocols.sip.message import Message, Request, Response
+from cubeproxy.protocols.values import (
+    Event,
+    Flow,
+    MediaEvent,
+    Path,
+    ReleaseMedia,
+    ReserveMedia,
+    Severity,
+    Side,
+    Transport,
+    UpdateMedia,
+)
+from cubeproxy.server.eventlog import EventLog
+from cubeproxy.server.media import MediaService
+from cubeproxy.server.settings import Settings
+from cubeproxy.server.tls import TlsPolicy
+from cubeproxy.transport.sip import SipTransport
+from cubeproxy.transport.tls import format_address, open_keylog
+from cubeproxy.views.sources import Sources
+
+
+class Proxy:
+    """Make one inside a running loop, `start` it, wait for `finished`."""
+
+    def __init__(self, config: Config, store: Store, settings: Settings, log: EventLog) -> None:
+        """Raises ConfigError."""
+        self.config = config
+        self.store = store
+        self.settings = settings
+        self.log = log
+        self.loop = asyncio.get_running_loop()
+        self.border = Border(config)
+        keylog = open_keylog(settings.keylog) if settings.keylog else None
+        self.tls = TlsPolicy(config, store, legacy=settings.legacy_tls, keylog=keylog)
+        self.transport = SipTransport(self, tls_client=self.tls.client)
+        self.media = MediaService(
+            self.media_event,
+            config.rtp_ports,
+            workers=settings.workers,
+            lease=settings.lease,
+            on_report=log.write,
+        )
+        self.finished = asyncio.Event()
+        self.started_at = self.loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+        self._armed: float | None = None
+        self._draining = False
+
+    async def start(self) -> None:
+        """Open every listener. OSError, ConfigError or TrustError when one cannot be opened."""
+        await self.media.start()
+        server = (
+            self.tls.server() if any(each.transport is Transport.TLS for each in self.border.plan.listeners) else None
+        )
+        for listener in self.border.plan.listeners:
+            trusted = self.border.calls.trusts_host if listener.side is Side.CORE else None
+            await self.transport.listen(
+                listener.transport,
+                listener.address,
+                server if listener.transport is Transport.TLS else None,
+                trusted=trusted,
+            )
+            self.log.write(
+                Event(
+                    "proxy.listening",
+                    Severity.NOTICE,
+                    f"{listener.side.value} side: {listener.transport.value} on {format_address(listener.address)}",
+                )
+            )
+        self._run(self.border.start(self.loop.time()))
+
+    def drain(self) -> None:
+        """The first call lets calls finish within the limit; a second one ends at once."""
+        if self._draining:
+            self.finished.set()
+            return
+        self._draining = True
+        self.feed(Drain(self.settings.drain))
+
+    async def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        await self.transport.close()
+        await self.media.close()
+        self.log.close()
+
+    def sources(self) -> Sources:
+        """What the views look at."""
+        return Sources(self.config, self.border, self.loop.time, self.media.counters, self.started_at, self._engine)
+
+    def _engine(self) -> str:
+        return f"pure Python relay over pylibsrtp, {len(self.media.workers)} worker processes"
+
+    # --- events into the border ----------------------------------------------------------------
+
+    def feed(self, event: BorderEvent) -> None:
+        self._run(self.border.receive(event, self.loop.time()))
+
+    def opened(self, flow: Flow) -> None:
+        pass
+
+    def received(self, flow: Flow, message: Request | Response) -> None:
+        self.feed(MessageArrived(flow, message))
+
+    def malformed(self, flow: Flow, error: RemoteProtocolError, message: Message | None) -> None:
+        self.feed(Malformed(flow, error, message))
+
+    def closed(self, flow: Flow, cause: str) -> None:
+        self.feed(FlowClosed(flow, cause))
+
+    def failed(self, path: Path, cause: str) -> None:
+        self.feed(PathFailed(path, cause))
+
+    def refused(self, event: Event) -> None:
+        self.log.write(event)
+
+    def media_event(self, event: MediaEvent) -> None:
+        self.feed(event)
+
+    # --- effects out of it ---------------------------------------------------------------------
+
+    def _run(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Transmit():
+                    self.transport.send(effect.path, effect.message)
+                case ReserveMedia() | UpdateMedia() | ReleaseMedia():
+                    self.media.handle(effect)
+                case Event():
+                    self.log.write(effect)
+                case CloseFlow():
+                    self.transport.close_flow(effect.flow, effect.cause)
+                case Drained():
+                    self.finished.set()
+        self._arm()
+
+    def _arm(self) -> None:
+        """Wait for the border's deadline; a timer that is early enough already stays."""
+        deadline = self.border.deadline
+        if deadline is None or (self._armed is not None and self._armed <= deadline):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._armed = deadline
+        self._timer = self.loop.call_at(deadline, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = self._armed = None
+        self._run(self.border.timeout(self.loop.time()))

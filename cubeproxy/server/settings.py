@@ -1,0 +1,22 @@
+"""What a router does not have: the settings that are flags or environment variables of `cubeproxy run`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cubeproxy.protocols.values import Address
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`nvram` None: only the certificates in the configuration's own chains."""
+
+    nvram: Path | None = None
+    control: Path | None = None  # Unix socket for `cubeproxy show`
+    workers: int = 1  # media worker processes
+    drain: float = 60.0  # s that calls may go on after the first SIGTERM
+    lease: float = 3600.0  # s that media goes on after the signalling process died
+    keylog: Path | None = None  # TLS secrets in NSS format, for captures in a lab
+    legacy_tls: bool = False  # TLS 1.0, SHA-1 chains and 1024-bit keys for old phones
+    metrics: Address | None = None  # Prometheus endpoint

@@ -1,0 +1,53 @@
+"""The show commands, by the words that operators know. A row a command; words may be abbreviated as on the router."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cubeproxy.views.show.calls import active_brief, active_compact, active_summary, total_calls
+from cubeproxy.views.show.dialpeers import dial_peer_summary
+from cubeproxy.views.show.media import rtp_connections
+from cubeproxy.views.show.registrations import passthrough_status
+from cubeproxy.views.show.system import version
+from cubeproxy.views.sources import Sources
+
+View = Callable[[Sources], str]
+
+COMMANDS: dict[str, tuple[View, str]] = {
+    "call active voice brief": (active_brief, "every call leg with SRTP: on|off"),
+    "call active voice compact": (active_compact, "one line a call leg"),
+    "call active voice summary": (active_summary, "numbers of call legs"),
+    "call active total-calls": (total_calls, "number of calls"),
+    "dial-peer voice summary": (dial_peer_summary, "dial peers and the state of their nodes"),
+    "sip-ua registration passthrough status": (passthrough_status, "registered phones"),
+    "version": (version, "release, personality and media engine"),
+    "voip rtp connections": (rtp_connections, "media ports in use"),
+}
+
+
+class Show:
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+
+    def answer(self, line: str) -> str:
+        """The text of one command, with or without `show` in front of it."""
+        words = line.lower().split()
+        if words and len(words[0]) >= 2 and "show".startswith(words[0]):
+            words = words[1:]
+        if not words or words == ["?"]:
+            return listing()
+        found = [command for command in COMMANDS if _matches(words, command.split())]
+        if len(found) == 1:
+            return COMMANDS[found[0]][0](self._sources)
+        if found:
+            return "% Ambiguous command:\n" + "".join(f"  show {command}\n" for command in found)
+        return f"% Invalid input: show {' '.join(words)[:80]}\n{listing()}"
+
+
+def listing() -> str:
+    """What there is to show."""
+    return "".join(f"  show {command:<40} {text}\n" for command, (_, text) in COMMANDS.items())
+
+
+def _matches(words: list[str], command: list[str]) -> bool:
+    return len(words) == len(command) and all(full.startswith(word) for word, full in zip(words, command, strict=True))

@@ -1,0 +1,24 @@
+"""`show version`: what runs, as whom, and with which media engine."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version as release_of
+
+from cubeproxy.config.model import Personality
+from cubeproxy.views.sources import Sources
+
+
+def version(sources: Sources) -> str:
+    family = "IOS XE" if sources.config.personality is Personality.IOSXE else "IOS"
+    up = int(sources.clock() - sources.started_at)
+    minutes, hours, days = up // 60 % 60, up // 3600 % 24, up // 86400
+    return "\n".join(
+        [
+            f"cubeproxy {release_of('cubeproxy')}, emulating Cisco {family} Software, Version {sources.config.version}",
+            f"{sources.config.hostname} uptime is {days} days, {hours} hours, {minutes} minutes",
+            f"Media engine: {sources.engine()}",
+            f"Python {platform.python_version()} on {platform.system()} {platform.machine()}",
+            "",
+        ]
+    )

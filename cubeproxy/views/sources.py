@@ -1,0 +1,33 @@
+"""What the views look at: a running proxy, without its sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cubeproxy.border.border import Border
+from cubeproxy.config.model import Config
+from cubeproxy.protocols.values import StreamCounters
+
+NO_COUNTERS = (StreamCounters(), StreamCounters())
+
+
+@dataclass(slots=True)
+class Sources:
+    """`clock` is the border's (seconds); `counters` gives both legs of a media session."""
+
+    config: Config
+    border: Border
+    clock: Callable[[], float]
+    counters: Callable[[int], tuple[StreamCounters, StreamCounters]]
+    started_at: float
+    engine: Callable[[], str] = lambda: "none"
+    wall: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def wall_time(self, at: float) -> datetime:
+        """A moment of the border's clock as a date."""
+        return self.wall() - timedelta(seconds=self.clock() - at)
+
+    def uptime_ms(self, at: float) -> int:
+        return max(0, round((at - self.started_at) * 1000))
