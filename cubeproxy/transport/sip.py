@@ -59,11 +59,12 @@ class SipTransport:
         loop: asyncio.AbstractEventLoop | None = None,
         *,
         tls_client: ClientChoice = None,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self.handler = handler
         self.limits = limits = limits or Limits()
         self.loop = loop or asyncio.get_running_loop()
-        self.clock: Callable[[], float] = self.loop.time
+        self.clock: Callable[[], float] = clock or self.loop.time
         self.counters = Counters()
         self.tls_client: ClientChoice = tls_client
         self.gate = Gate(limits)
@@ -222,7 +223,7 @@ class SipTransport:
     def ticking(self) -> None:
         """Something has a deadline: look at the clock from now on."""
         if self._ticker is None and not self._closed:
-            self._ticker = self.loop.call_later(TICK, self._tick)
+            self._ticker = self.loop.call_later(TICK, self.tick)
 
     # --- what connections tell us --------------------------------------------------------------------------
 
@@ -405,8 +406,11 @@ class SipTransport:
 
     # --- time and trouble ---------------------------------------------------------------------------------------------
 
-    def _tick(self) -> None:
-        self._ticker = None
+    def tick(self) -> None:
+        """Look at all deadlines. The transport's own timer calls this."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+            self._ticker = None
         now = self.clock()
         for ticket, cause in self.gate.timeout(now):
             self._gate_timeout(ticket, cause)
@@ -449,7 +453,7 @@ class SipTransport:
         device = identity.name if identity is not None else ""
         text = f"connection of {peer} closed: {text}"
         self.report(Event("flow.limit", Severity.WARNING, text, peer=peer, device=device, cause=cause))
-        connection.close_slowly(cause)
+        connection.close(cause)
 
     def _crashed(self, flow: Flow, error: Exception) -> None:
         peer = format_address(flow.remote)
