@@ -27,23 +27,33 @@ class Headers:
         self.changed = False  # since it was parsed
 
     @classmethod
-    def parse(cls, lines: Sequence[str]) -> Headers:
+    def parse(cls, lines: list[str]) -> Headers:
         """Read a head split at CRLF, no line break left in it. The first line is the start line and passed over."""
         headers = cls()
-        keys, rows = headers._keys, headers._rows
-        for line in lines[1:]:
+        rows = lines[1:]
+        try:  # the usual head: known names, no folds; a third faster than row by row
+            keys = [KEYS[name] for name, colon, _ in [line.partition(":") for line in rows] if colon]
+        except KeyError:
+            keys = []
+        if len(keys) == len(rows):
+            headers._keys, headers._rows = keys, rows
+        else:
+            headers._parse_rows(rows)
+        return headers
+
+    def _parse_rows(self, lines: list[str]) -> None:
+        for line in lines:
             name, colon, _ = line.partition(":")
             key = KEYS.get(name)
             if key is None or not colon:
                 if line[:1] in ("", " ", "\t"):
-                    if not rows or not line:
+                    if not self._rows or not line:
                         raise RemoteProtocolError("a continuation line without a header before it")
-                    rows[-1] += "\r\n" + line
+                    self._rows[-1] += "\r\n" + line
                     continue
                 key = _checked_key(name, colon)
-            keys.append(key)
-            rows.append(line)
-        return headers
+            self._keys.append(key)
+            self._rows.append(line)
 
     def get(self, name: str) -> str | None:
         """The first value of the first row, unfolded and stripped."""
@@ -84,14 +94,21 @@ class Headers:
         self._rows.append(row)
         self.changed = True
 
-    def take(self, source: Headers, key: str, *, every: bool = False) -> None:
-        """Append the row of that key (lower-case long name) of another message, or every one, unfolded."""
-        for at, row in zip(source._keys, source._rows, strict=True):
-            if at == key:
+    def take(self, source: Headers, keys: frozenset[str]) -> None:
+        """Append the rows of these keys (lower-case long names) from another message, in its order and unfolded.
+
+        Of a header that is no list only the first row is taken.
+        """
+        for key, row in zip(source._keys, source._rows, strict=True):
+            if key in keys and (key in LISTS or key not in self._keys):
                 self._keys.append(key)
-                self._rows.append(f"{LONG[key]}: {value_of(row)}")
-                if not every:
-                    break
+                self._rows.append(_plain(key, row))
+        self.changed = True
+
+    def extend(self, key: str, text: str) -> None:
+        """Add text to the value of the first row of that key."""
+        at = self._keys.index(key)
+        self._rows[at] = f"{_plain(key, self._rows[at])}{text}"
         self.changed = True
 
     def prepend(self, name: str, value: str) -> None:
@@ -164,6 +181,14 @@ def _written(name: str, value: str) -> tuple[str, str]:
     if "\n" in value or "\r" in value or ("\0" in value and _BARE_NUL.search(value)):
         raise LocalProtocolError(f"a line break or NUL in a value of {long}")
     return key, f"{long}: {value}"
+
+
+def _plain(key: str, row: str) -> str:
+    """The row as we would write it; mostly it is."""
+    prefix = f"{LONG[key]}: "
+    if row.startswith(prefix) and "\n" not in row and row[-1] not in LWS and row[len(prefix)] not in LWS:
+        return row
+    return f"{prefix}{value_of(row)}"
 
 
 def value_of(row: str) -> str:

@@ -31,7 +31,8 @@ __all__ = [
 ]
 
 
-_COPIED = ("from", "to", "call-id", "cseq")
+_COPIED = frozenset({"via", "from", "to", "call-id", "cseq"})
+_COPIED_BY_100 = _COPIED | {"timestamp"}
 
 
 def response_to(request: Request, status: int, reason: str | None = None, *, to_tag: str | None = None) -> Response:
@@ -40,14 +41,9 @@ def response_to(request: Request, status: int, reason: str | None = None, *, to_
     `to_tag` is added where To has none. What the request lacks or has twice is answered with what there is.
     """
     headers = Headers()
-    source = request.headers
-    headers.take(source, "via", every=True)
-    if status == 100:
-        headers.take(source, "timestamp")
-    for key in _COPIED:
-        headers.take(source, key)
+    headers.take(request.headers, _COPIED_BY_100 if status == 100 else _COPIED)
     if to_tag is not None and "to" in headers and _has_no_tag(request):
-        headers.set("To", f"{headers.rows('to')[0]};tag={to_tag}")
+        headers.extend("to", f";tag={to_tag}")
     return Response(status, reason, headers)
 
 

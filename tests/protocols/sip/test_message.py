@@ -337,11 +337,11 @@ def test_an_answer_copies_what_it_must() -> None:
     answer = response_to(message, 180, to_tag="mine")
     assert answer.headers.lines() == [
         "Via: SIP/2.0/TLS 127.0.10.9:51044;branch=z9hG4bK77",
-        "Via: SIP/2.0/UDP second;branch=2, SIP/2.0/UDP third",
         'From: "Alice" <sip:1001@10.0.0.1>;tag=a73',
         "To: <sip:2001@10.0.0.1>;tag=mine",
         "Call-ID: 00112233@127.0.10.9",
         "CSeq: 101 INVITE",
+        "Via: SIP/2.0/UDP second;branch=2, SIP/2.0/UDP third",
     ]
     assert (answer.status, answer.reason) == (180, "Ringing")
     assert response_to(message, 100).headers.get("Timestamp") == "54"

@@ -151,6 +151,7 @@ def test_writing_and_reading_a_uri_gives_the_same(
 
 def test_escapes_are_undone() -> None:
     assert unescape("sips%3Auser%40example.com") == "sips:user@example.com"
+    assert unescape("plain") == "plain"
     assert unescape("nul%00") == "nul\x00"
     assert unescape("%c3%a9") == "é"
     assert unescape("%ff") == "\udcff"
