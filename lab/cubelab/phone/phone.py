@@ -18,7 +18,7 @@ from cubelab.agent.trust import read_certificates, trusting
 from cubelab.agent.voice_call import VoiceCall, quiet
 from cubelab.phone.dialect import contact_parameters, invite_headers, register_headers
 from cubelab.phone.settings import PhoneSettings
-from cubelab.voice.negotiation import Negotiation
+from cubelab.voice.negotiation import Negotiation, VoiceProfile
 from cubelab.voice.pacer import Pacer
 from cubelab.voice.voice import Voice
 from cubeproxy.protocols.sip.layer import ServerKey
@@ -162,10 +162,10 @@ class VirtualPhone(Switchboard):
 
     # Calls.
 
-    async def call(self, number: str) -> VoiceCall:
-        """Send an INVITE; `await call.answered()` tells how it went."""
+    async def call(self, number: str, voice: VoiceProfile | None = None) -> VoiceCall:
+        """Send an INVITE; `await call.answered()` tells how it went. `voice` other than the phone's for this call."""
         s = self.settings
-        call = self._prepare()
+        call = self._prepare(voice)
         await self._open(call)
         leg = call.leg = Leg(self.agent, call, self.contact, self.path, self.credentials)
         uri = f"sip:{number}@{s.domain}"
@@ -205,10 +205,10 @@ class VirtualPhone(Switchboard):
             await asyncio.sleep(self.settings.rings)
             call.pick_up(request.body)
 
-    def _prepare(self) -> VoiceCall:
+    def _prepare(self, profile: VoiceProfile | None = None) -> VoiceCall:
         s = self.settings
         voice = Voice(self._pacer, s.says, record=s.record, fault=s.fault)
-        return VoiceCall(voice, Negotiation(s.voice, ("", 0), secrets.randbelow(2**31)))
+        return VoiceCall(voice, Negotiation(profile or s.voice, ("", 0), secrets.randbelow(2**31)))
 
     async def _open(self, call: VoiceCall) -> None:
         call.negotiation.address = await call.voice.open(self.settings.host, self.settings.wire)

@@ -1,0 +1,79 @@
+"""`cubeproxy demo` and `cubelab demo`: the main job, proved on this machine without root."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from cubelab.demo.claims import verdict
+from cubelab.demo.judge import judge
+from cubelab.demo.observations import Observations
+from cubelab.demo.options import Access, DemoOptions, Fault
+from cubelab.demo.play import Play
+from cubelab.demo.report import print_report, write_report
+from cubelab.demo.stage import Stage
+
+STEPS = 7
+
+
+def command(
+    out: Annotated[Path, typer.Option(help="Where captures, recordings and report.json go.")] = Path("demo-out"),
+    access: Annotated[
+        Access, typer.Option(help="clear: the phones announce keys and send plain RTP all the same.")
+    ] = Access.SRTP,
+    fault: Annotated[
+        Fault, typer.Option(help="Make a fault in the lab; the proxy is started the same way.")
+    ] = Fault.NONE,
+    talk: Annotated[float, typer.Option(min=1.0, max=60.0, help="Seconds that the phones speak.")] = 2.5,
+    config: Annotated[
+        Path | None, typer.Option(help="Configuration of the proxy instead of the sample.", exists=True, dir_okay=False)
+    ] = None,
+) -> None:
+    """An encrypted call through the proxy, proved: two phones, a cluster, an eavesdropper on either side."""
+    out.mkdir(parents=True, exist_ok=True)
+    options = DemoOptions(out.resolve(), access, fault, talk, config=config.resolve() if config else None)
+    raise typer.Exit(perform(options, Console()))
+
+
+def perform(options: DemoOptions, console: Console) -> int:
+    """Run the demo and print what it has shown; the exit code."""
+    began = time.monotonic()
+    for old in [*options.out.glob("*.pcap"), *options.out.glob("*.wav"), options.out / "report.json"]:
+        old.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="cubeproxy-") as scratch:
+        seen, typed = _watch(options, Path(scratch), console)
+    claims = judge(seen)
+    print_report(console, seen, claims, options)
+    write_report(options.out / "report.json", claims, options, typed, time.monotonic() - began)
+    return verdict(claims)
+
+
+def _watch(options: DemoOptions, scratch: Path, console: Console) -> tuple[Observations, str]:
+    """Run it under a progress display. Also returns the proxy's command line."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as display:
+        task = display.add_task("making certificates", total=STEPS)
+
+        def step(title: str) -> None:
+            display.update(task, description=title, advance=1)
+            if not console.is_terminal:
+                console.print(f"- {title}", highlight=False)
+
+        async def scene() -> tuple[Observations, str]:
+            stage = Stage(options, scratch)
+            try:
+                return await Play(stage, step).run(), stage.proxy.command
+            finally:
+                await stage.proxy.stop()
+                await stage.strike()
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(scene())

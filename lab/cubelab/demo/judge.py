@@ -1,0 +1,173 @@
+"""From what was seen to what is claimed. Pure: every claim is one function of the observations.
+
+No function knows which fault the demo was started with; an explanation comes from what was observed, as it would on a
+real network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from cubelab.demo.claims import TITLES, Claim, Status
+from cubelab.demo.observations import Complaint, Heard, Observations
+from cubelab.eavesdropper.eavesdropper import Findings, Overheard
+
+Outcome = tuple[bool, str]
+
+
+def judge(seen: Observations) -> list[Claim]:
+    """All claims in their order."""
+    return [_claim(claim_id, seen) for claim_id in TITLES]
+
+
+def _claim(claim_id: str, seen: Observations) -> Claim:
+    if claim_id == "capture.dissected" and seen.no_dissector and seen.dissected is None:
+        return Claim(claim_id, Status.UNAVAILABLE, f"{seen.no_dissector} is not installed", seen.no_dissector)
+    outcome = JUDGES[claim_id](seen)
+    if outcome is None:
+        return Claim(claim_id, Status.FAILED, f"not reached: {seen.stopped or 'the run ended early'}")
+    good, evidence = outcome
+    return Claim(claim_id, Status.VERIFIED if good else Status.FAILED, evidence)
+
+
+def serves(seen: Observations) -> Outcome | None:
+    if seen.ready_after is None:
+        return False, seen.proxy_trouble or "it did not answer on its control socket"
+    return True, f"{seen.command}: answers after {seen.ready_after:.1f} s"
+
+
+def registered(seen: Observations) -> Outcome | None:
+    if not seen.registrations:
+        return None
+    parts = [f"{one.number} ({one.device}): {one.detail}" for one in seen.registrations]
+    good = len(seen.registrations) == 2 and all(one.ok and one.challenged for one in seen.registrations)
+    if not good:
+        parts += _of(seen.complaints, "tls.", "registration.", "node.", "core.", "keepalive.")
+    return good, _join(parts)
+
+
+def strict(seen: Observations) -> Outcome | None:
+    if seen.plain_offer is None:
+        return None
+    status, text = seen.plain_offer
+    return status == 488, f"INVITE with RTP/AVP answered {text}"
+
+
+def call_up(seen: Observations) -> Outcome | None:
+    return None if seen.call_ok is None else (seen.call_ok, seen.call_detail)
+
+
+def forward(seen: Observations) -> Outcome | None:
+    return _audio(seen, 0)
+
+
+def back(seen: Observations) -> Outcome | None:
+    return _audio(seen, 1)
+
+
+def _audio(seen: Observations, direction: int) -> Outcome | None:
+    if len(seen.heard) <= direction:
+        return None
+    heard = seen.heard[direction]
+    if heard.hearing.heard:
+        return True, f"{heard.hearing}, {heard.received} packets verified"
+    return False, _join([_silence(heard), *_of(seen.complaints, "media.", "srtp.", "rtp.")])
+
+
+def _silence(heard: Heard) -> str:
+    """Why the listener heard nothing, by where the packets went missing."""
+    sent = f"phone {heard.speaker} sent {heard.sent_by_speaker} packets"
+    if heard.refused:
+        return f"{sent}, phone {heard.listener} got {heard.refused} that fail authentication: not the announced key"
+    if not heard.received:
+        reason = "they are not protected with the key that it announced, so the proxy drops them"
+        return f"{sent}, none reached phone {heard.listener}: {reason}"
+    return f"{sent}, phone {heard.listener} heard {heard.hearing}"
+
+
+def legs_srtp(seen: Observations) -> Outcome | None:
+    if seen.legs is None:
+        return None
+    access = [leg for leg in seen.legs if leg.remote[0] == seen.access_host]
+    core = [leg for leg in seen.legs if leg.remote[0] == seen.core_host]
+    good = len(seen.legs) == 4 == len(access) + len(core) and len(access) == 2
+    good = good and all(leg.srtp for leg in access) and not any(leg.srtp for leg in core)
+    return good, _join(str(leg) for leg in seen.legs) or "show call active voice brief has no legs"
+
+
+def core_audible(seen: Observations) -> Outcome | None:
+    if seen.core is None:
+        return None
+    good = seen.core.tones == set(seen.tones)
+    return good, _findings(seen.core)
+
+
+def access_unintelligible(seen: Observations) -> Outcome | None:
+    if seen.access is None:
+        return None
+    understood = seen.access.understood
+    if understood:
+        return False, _join(["the eavesdropper succeeded on the access side", *(_overheard(one) for one in understood)])
+    if len(seen.access.overheard) < 4:
+        return False, _join([f"only {len(seen.access.overheard)} streams seen, expected 4", _findings(seen.access)])
+    return True, _findings(seen.access)
+
+
+def dissected(seen: Observations) -> Outcome | None:
+    if not seen.dissected:
+        return None
+    good = all(one.packets == one.rtp > 0 and not one.malformed for one in seen.dissected)
+    texts = (f"{one.capture}: {one.rtp} of {one.packets} RTP, {one.malformed} malformed" for one in seen.dissected)
+    return good, _join(texts)
+
+
+def ended(seen: Observations) -> Outcome | None:
+    if seen.exit_code is None:
+        return None
+    good = seen.byes == 2 and seen.legs_after == 0 and seen.unregistered is True and seen.exit_code == 0
+    parts = [
+        "BYE at both phones" if seen.byes == 2 else f"{seen.byes or 0} of 2 phones saw the end of the call",
+        f"{seen.legs_after} call legs left" if seen.legs_after is not None else "call legs unknown",
+        "unregistered" if seen.unregistered else "not unregistered",
+        f"SIGTERM: exit {seen.exit_code}",
+    ]
+    return good, _join(parts)
+
+
+JUDGES: dict[str, Callable[[Observations], Outcome | None]] = {
+    "proxy.serves": serves,
+    "phones.registered": registered,
+    "access.strict": strict,
+    "call.up": call_up,
+    "audio.forward": forward,
+    "audio.back": back,
+    "legs.srtp": legs_srtp,
+    "core.audible": core_audible,
+    "access.unintelligible": access_unintelligible,
+    "capture.dissected": dissected,
+    "end.clean": ended,
+}
+
+
+def _findings(findings: Findings) -> str:
+    streams = len(findings.overheard)
+    head = (
+        f"{findings.capture.name}: {findings.datagrams} datagrams, {streams} streams, {len(findings.understood)} heard"
+    )
+    if findings.understood:
+        return _join([head, *sorted({f"{one.hearing.frequency} Hz" for one in findings.understood})])
+    best = max((one.hearing.share for one in findings.overheard), default=0.0)
+    return f"{head}; the best guess has {best:.1%} of a stream's energy"
+
+
+def _overheard(one: Overheard) -> str:
+    return f"{one.hearing} in {one.stream}"
+
+
+def _of(complaints: Iterable[Complaint], *prefixes: str) -> list[str]:
+    """What the proxy said about it, at most two lines."""
+    return [f"proxy: {one}" for one in complaints if one.name.startswith(prefixes)][:2]
+
+
+def _join(parts: Iterable[str]) -> str:
+    return "; ".join(parts)

@@ -1,0 +1,29 @@
+"""What may be asked of the demo. Faults are made in the lab only: the proxy's command line is the same every time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class Fault(StrEnum):
+    NONE = "none"
+    WRONG_CERTIFICATE = "wrong-certificate"  # phone 1 has an LSC of somebody else's CAPF
+    WRONG_KEY = "wrong-key"  # phone 1 encrypts with another key than it announces
+    DEAD_CORE = "dead-core"  # nobody listens at the cluster's addresses
+
+
+class Access(StrEnum):
+    SRTP = "srtp"
+    CLEAR = "clear"  # both phones announce keys, and send plain RTP all the same
+
+
+@dataclass(slots=True, frozen=True)
+class DemoOptions:
+    out: Path
+    access: Access = Access.SRTP
+    fault: Fault = Fault.NONE
+    talk: float = 2.5  # s that both phones speak
+    tones: tuple[int, int] = (440, 1000)  # Hz: phone 1, phone 2
+    config: Path | None = None  # sample-a-xe.ios when None
