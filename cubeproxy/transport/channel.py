@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cubeproxy.transport.tls import TlsSettings
 
 READ = 16_384  # a whole TLS record (RFC 8446 5.1)
+REPEATABLE = SSL.SSL_CB_EXIT | SSL.SSL_CB_ALERT  # what OpenSSL calls once for each thing that the peer made it do
 NO_CERTIFICATE_FIX = "this side always demands a certificate: install one on the peer"
 
 
@@ -218,9 +219,9 @@ class TlsChannel:
         return True
 
     def notice(self, where: int) -> None:
-        """OpenSSL's info callback. After the handshake each call is something that the peer can repeat."""
+        """OpenSSL's info callback. After the handshake, each message handled and each alert draws on the bucket."""
         self._stirred = True
-        if self._post is not None:
+        if self._post is not None and where & REPEATABLE:
             self._post.take(1, self._now())
 
     # --- inside ---------------------------------------------------------------------------------------

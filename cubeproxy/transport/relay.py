@@ -162,7 +162,7 @@ class ByteRelay:
         for timer in (self._ticker, self._pause):
             if timer is not None:
                 timer.cancel()
-        if self._sock is not None:
+        if self._sock is not None and self._sock.fileno() >= 0:
             self._loop.remove_reader(self._sock.fileno())
             self._sock.close()
         tasks = [session.task for session in self._sessions if session.task is not None]

@@ -10,7 +10,7 @@ from typing import Any
 
 from cubeproxy.protocols.errors import RemoteProtocolError
 from cubeproxy.protocols.sip.message import Message, Request, Response, response_to
-from cubeproxy.protocols.values import Address, Event, Flow, Path, Transport
+from cubeproxy.protocols.values import Address, Event, Flow, Path, Target, Transport
 from cubeproxy.transport.limits import Limits
 from cubeproxy.transport.sip import SipTransport
 from cubeproxy.transport.tls import TlsClient, TlsServer
@@ -24,6 +24,10 @@ def options(number: int = 1, body: bytes = b"", *, head: str = "") -> bytes:
         f"Max-Forwards: 70\r\nFrom: <sip:1@127.0.0.1>;tag=1\r\nTo: <sip:100@127.0.0.1>\r\n"
         f"Call-ID: call-{number}\r\nCSeq: {number} OPTIONS\r\n{head}Content-Length: {len(body)}\r\n\r\n"
     ).encode() + body
+
+
+def target_to(transport: Transport, address: Address, local: Address) -> Target:
+    return Target(transport, address[0], address[1], local)
 
 
 @dataclass
@@ -78,8 +82,8 @@ class Recorder:
         return self.of(name)[:count]
 
     async def event(self) -> Event:
-        ((event,),) = await self.until("refused")
-        return event
+        await self.until("refused")
+        return self.events[0]
 
     def _note(self, name: str, *arguments: Any) -> None:
         self.log.append((name, arguments))

@@ -255,9 +255,9 @@ def test_post_handshake_messages_beyond_the_bucket_are_a_flood() -> None:
     wire = Wire(client(), server(), Limits(post_handshake_burst=5, post_handshake_per_second=1))
     wire.shake()
     for _ in range(5):
-        wire.server.notice(0)
+        wire.server.notice(SSL.SSL_CB_ACCEPT_EXIT)
     assert not wire.server.flooded()
-    wire.server.notice(0)
+    wire.server.notice(SSL.SSL_CB_ACCEPT_EXIT)
     assert wire.server.flooded()
 
 

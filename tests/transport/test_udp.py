@@ -8,11 +8,11 @@ import socket
 
 import pytest
 
-from cubeproxy.protocols.values import Flow, Target, Transport
+from cubeproxy.protocols.values import Address, Flow, Target, Transport
 from cubeproxy.transport.limits import Limits
 
 from .conftest import Run
-from .recorder import eventually, options, side
+from .recorder import eventually, options, side, target_to
 
 
 class Peer:
@@ -22,7 +22,7 @@ class Peer:
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind((host, 0))
         self.sock.setblocking(False)
-        self.address = self.sock.getsockname()
+        self.address: Address = self.sock.getsockname()
 
     async def receive(self) -> bytes:
         async with asyncio.timeout(10):
@@ -45,7 +45,7 @@ def test_a_request_is_answered_on_its_flow_and_the_flow_is_the_same_next_time(ru
                 (first, _), (second, _) = us.recorder.of("received")
                 assert first is second
                 assert (first.remote, first.local) == (peer.address, us.address)
-                target = Target(Transport.UDP, *peer.address, us.address)
+                target = target_to(Transport.UDP, peer.address, us.address)
                 us.transport.send(target, options(3))
                 assert (await peer.receive()).startswith(b"OPTIONS")
                 assert not us.recorder.of("failed")
@@ -58,7 +58,7 @@ def test_a_datagram_larger_than_an_mtu_is_sent_as_it_is(run: Run) -> None:
         async with side(Transport.UDP) as us:
             with Peer() as peer:
                 message = options(1, b"x" * 9000)
-                us.transport.send(Target(Transport.UDP, *peer.address, us.address), message)
+                us.transport.send(target_to(Transport.UDP, peer.address, us.address), message)
                 assert await peer.receive() == message
 
     run(work())
@@ -71,7 +71,7 @@ def test_a_closed_port_fails_the_flow_and_the_target(run: Run) -> None:
         async with side(Transport.UDP, answers=True) as us:
             with Peer() as gone:
                 address = gone.address
-            target = Target(Transport.UDP, *address, us.address)
+            target = target_to(Transport.UDP, address, us.address)
             for _ in range(3):
                 us.recorder.log.clear()
                 us.transport.send(target, options(1))
