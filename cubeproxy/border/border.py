@@ -6,7 +6,6 @@ node keepalives on one transaction layer.
 
 from __future__ import annotations
 
-from cubeproxy.border.call import Input
 from cubeproxy.border.calls import Calls
 from cubeproxy.border.effects import (
     BorderEvent,
@@ -20,6 +19,7 @@ from cubeproxy.border.effects import (
 )
 from cubeproxy.border.headers import unsupported
 from cubeproxy.border.nodes import Nodes
+from cubeproxy.border.phases import Input
 from cubeproxy.border.plan import Peer, Plan
 from cubeproxy.border.registrations import Registrations
 from cubeproxy.border.routing import Router

@@ -7,17 +7,15 @@ Only the INVITE that sets the call up is handled here; what is asked inside the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-from cubeproxy.border.building import Route, build_invite, build_response, description_of, hosts, pass_list
+from cubeproxy.border.building import Route, build_response, description_of, hosts, pass_list
 from cubeproxy.border.failures import FAILURES, apply
-from cubeproxy.border.interworking import Kind
+from cubeproxy.border.hunt import Hunt
 from cubeproxy.border.leg import Leg, next_hop
-from cubeproxy.border.negotiation import Negotiation, Refused
-from cubeproxy.border.nodes import BUSYOUT
+from cubeproxy.border.negotiation import Negotiation, Refused, cause_of
 from cubeproxy.border.offer_answer import State as Agreement
-from cubeproxy.config.model import SrtpPolicy
+from cubeproxy.border.phases import Input, State
 from cubeproxy.protocols.errors import RemoteProtocolError
 from cubeproxy.protocols.sip.dialog import Dialog, DialogState
 from cubeproxy.protocols.sip.layer import ServerKey
@@ -30,48 +28,19 @@ from cubeproxy.protocols.values import (
     ReleaseMedia,
     ReserveMedia,
     Side,
-    Target,
     UpdateMedia,
 )
 
 if TYPE_CHECKING:
     from cubeproxy.border.calls import Calls
 
-ATTEMPT_WAIT = 4.0  # s for a node's first answer while another node could be asked
 RING_LIMIT = 180.0  # s from the INVITE to its final answer (timer C, RFC 3261 16.6)
-
-# What a peer answers when it cannot take SRTP; `srtp fallback` then offers RTP (facts: cube-line-side 3.1).
-SRTP_REFUSED = frozenset({415, 488, 606})
-
-
-class State(IntEnum):
-    RESERVING = 0  # waiting for media
-    CALLING = 1  # our INVITE is out
-    ANSWERED = 2  # the caller has its 2xx, its ACK is awaited
-    UP = 3
-    GIVING_UP = 4  # the caller has its final answer, our INVITE's is awaited
-    ENDED = 5
-
-
-class Input(IntEnum):
-    RESERVED = 0
-    REFUSED = 1
-    PROVISIONAL = 2
-    ANSWER = 3
-    REJECT = 4  # the last answer there will be is a failure, or none came
-    CANCEL = 5
-    ACK = 6
-    BYE = 7
-    NO_ACK = 8
-    GONE = 9  # a peer no longer knows the dialog (481, 408)
-    MEDIA_LOST = 10
-    LIMIT = 11  # ringing too long, session expired, draining
 
 
 class Call:
     __slots__ = (
-        "body", "calls", "cause", "connected_at", "delayed", "legs", "name", "need", "negotiation", "reinviting",
-        "request", "rerun", "routes", "session", "started_at", "state", "tag", "ticket", "turn",
+        "body", "calls", "cause", "connected_at", "delayed", "hunt", "legs", "name", "need", "negotiation",
+        "reinviting", "request", "session", "started_at", "state", "ticket",
     )  # fmt: skip
 
     def __init__(self, calls: Calls, ticket: int, caller: Leg, called: Leg, routes: list[Route], now: float) -> None:
@@ -80,16 +49,13 @@ class Call:
         self.ticket = ticket
         self.name = f"{ticket:X}"
         self.legs = (caller, called)
-        self.routes = routes  # those not tried yet
+        self.hunt = Hunt(self, routes)
         self.request = caller.invite
         self.body = description_of(caller.invite)
         self.negotiation = Negotiation(caller.peer, called.peer, calls.plan.personality, calls.octets)
         self.need = Need.RELAY
         self.state = State.RESERVING
         self.session = 0  # media session, 0 until reserved
-        self.turn = 0  # which attempt's answers count
-        self.tag = ""  # our From tag on the called leg
-        self.rerun = False  # the route is being asked again with RTP
         self.delayed: Leg | None = None  # the leg whose 2xx carried an offer and waits for our ACK
         self.reinviting: Leg | None = None  # the leg whose peer's re-INVITE is open
         self.cause = ""
@@ -121,81 +87,7 @@ class Call:
     def invite(self, reserved: MediaReserved, now: float) -> None:
         self.session = reserved.session
         self.negotiation.set_local(*reserved.local)
-        self._next(now)
-
-    def _next(self, now: float) -> None:
-        """Ask the next route."""
-        route = self.routes.pop(0)
-        leg = self.called
-        leg.peer, leg.path, leg.number, leg.device = route.peer, route.path, route.number, route.device
-        leg.forks.clear()
-        self.negotiation.reroute(route.peer)
-        self._ask(route, now)
-
-    def _ask(self, route: Route, now: float) -> None:
-        leg, user = self.called, self.calls.user
-        try:
-            body = b""
-            if self.body:
-                body = (
-                    self.negotiation.repeat_offer(0, self.body) if self.turn else self.negotiation.pass_on(0, self.body)
-                )
-        except (Refused, RemoteProtocolError) as error:
-            self.fail(cause_of(error), now, str(error))
-            return
-        self.turn += 1
-        self.tag = user.tokens.tag()
-        leg.invite = build_invite(self.request, self.caller, leg, route, user.tokens.call_id(), self.tag, body)
-        self.calls.translate(leg.invite, self.caller)
-        if self.routes:
-            turn = self.turn
-            user.alarms.set((self, "attempt"), now + ATTEMPT_WAIT, lambda then: self.no_answer(turn, route, then))
-        leg.client = user.request(leg.invite, route.path, _Attempt(self, route, self.turn), now)
-
-    def answered(self, turn: int, route: Route, response: Response, now: float) -> None:
-        """A response to one of our INVITEs, retransmitted 2xx included."""
-        self.calls.user.alarms.cancel((self, "attempt"))
-        status = response.status
-        if turn != self.turn or self.state in (State.UP, State.ANSWERED, State.ENDED):
-            if 200 <= status < 300:
-                self._stray(response, now)
-        elif status == 100:
-            pass
-        elif status < 200:
-            self.receive(Input.PROVISIONAL, response, now)
-        elif status < 300:
-            self.receive(Input.ANSWER, response, now)
-        elif self.state is State.CALLING and self._falls_back(response):
-            self.rerun = True
-            self.negotiation.sides[1].fallback = True
-            self._ask(route, now)
-        elif self.state is State.CALLING and status in BUSYOUT and self.routes and not self.called.forks:
-            self.no_answer(turn, route, now)
-        else:
-            self.receive(Input.REJECT, response, now)
-
-    def no_answer(self, turn: int, route: Route, now: float) -> None:
-        """Nothing came from this route: the next one, or the end."""
-        if turn != self.turn:
-            return
-        if isinstance(route.path, Target):
-            self.calls.nodes.failed(route.path, now)
-        if self.state is State.CALLING and self.routes and not self.called.forks:
-            if self.called.client is not None:
-                self.calls.user.cancel(self.called.client, now)
-            self._next(now)
-        else:
-            self.receive(Input.REJECT, None, now)
-
-    def _falls_back(self, response: Response) -> bool:
-        side = self.negotiation.sides[1]
-        return (
-            response.status in SRTP_REFUSED
-            and side.peer.policy is SrtpPolicy.FALLBACK
-            and side.kind is Kind.SRTP
-            and not self.rerun
-            and not self.called.forks
-        )
+        self.hunt.next(now)
 
     def _dialog(self, response: Response) -> Dialog:
         """The dialog of a response to our INVITE: known by its To tag, or new (RFC 3261 12.1.2)."""
@@ -211,7 +103,7 @@ class Call:
             leg.dialog = dialog
         return dialog
 
-    def _stray(self, response: Response, now: float) -> None:
+    def stray(self, invite: Request, response: Response, now: float) -> None:
         """A 2xx that is not the answer: the same again gets its ACK, any other a BYE (RFC 3261 13.2.2.4)."""
         leg = self.called
         if (
@@ -222,18 +114,14 @@ class Call:
             if leg.ack is not None:
                 self.calls.user.ack(leg.ack, next_hop(leg, self.calls.plan), now)
             return
-        self._decline(response, now)
+        self._decline(invite, response, now)
 
-    def _decline(self, response: Response, now: float) -> None:
+    def _decline(self, invite: Request, response: Response, now: float) -> None:
         """ACK and BYE for a 2xx that nobody wants."""
-        leg = self.called
-        assert leg.invite is not None
-        try:
-            dialog = Dialog.uac(leg.invite, response)
-        except RemoteProtocolError:
-            return
-        self.calls.user.ack(dialog.ack(leg.invite.cseq.number), leg.path, now)
-        self.calls.send_bye(dialog, leg.path, now)
+        dialog = Dialog.uac(invite, response)
+        path = self.called.path
+        self.calls.user.ack(dialog.ack(invite.cseq.number), path, now)
+        self.calls.send_bye(dialog, path, now)
 
     # --- actions: setting up ------------------------------------------------------------------
 
@@ -266,7 +154,8 @@ class Call:
             if self.negotiation.state.state is Agreement.STABLE:
                 self.check_need()
         except (Refused, RemoteProtocolError) as error:
-            self._decline(response, now)
+            assert leg.invite is not None
+            self._decline(leg.invite, response, now)
             self.state = State.ENDED
             self._refuse(cause_of(error), now, str(error))
             self.finish(None, now)
@@ -396,7 +285,7 @@ class Call:
 
     def _drop_called(self, now: float) -> None:
         self.calls.user.alarms.cancel(self)
-        self.calls.user.alarms.cancel((self, "attempt"))
+        self.hunt.stop()
         self._release()
         if self.called.client is not None:
             self.calls.user.cancel(self.called.client, now)
@@ -419,7 +308,8 @@ class Call:
 
     def unwanted(self, response: Response, now: float) -> None:
         """The 2xx overtook our CANCEL."""
-        self._decline(response, now)
+        assert self.called.invite is not None
+        self._decline(self.called.invite, response, now)
         self.finish(None, now)
 
     # --- actions: ending ------------------------------------------------------------------------
@@ -472,7 +362,7 @@ class Call:
     def finish(self, argument: object, now: float) -> None:
         """Nothing is left to wait for: give everything back."""
         self.calls.user.alarms.cancel(self)
-        self.calls.user.alarms.cancel((self, "attempt"))
+        self.hunt.stop()
         self._release()
         self.state = State.ENDED
         self.calls.ended(self, now)
@@ -485,30 +375,6 @@ class Call:
 
     def nothing(self, argument: object, now: float) -> None:
         pass
-
-
-class _Attempt:
-    """The waiter of one INVITE of ours."""
-
-    __slots__ = ("_call", "_route", "_turn")
-
-    def __init__(self, call: Call, route: Route, turn: int) -> None:
-        self._call = call
-        self._route = route
-        self._turn = turn
-
-    def response(self, response: Response, now: float) -> None:
-        self._call.answered(self._turn, self._route, response, now)
-
-    def failed(self, cause: str, now: float) -> None:
-        self._call.no_answer(self._turn, self._route, now)
-
-
-def cause_of(error: Refused | RemoteProtocolError) -> str:
-    """The row of the failure table for a description that could not be taken."""
-    if isinstance(error, Refused):
-        return error.cause
-    return "no-audio" if error.status == 488 else "bad-sdp"
 
 
 Action = Callable[[Call, Any, float], None]

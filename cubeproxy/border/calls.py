@@ -13,15 +13,16 @@ from secrets import token_bytes
 from urllib.parse import quote, unquote
 
 from cubeproxy.border.building import Route, description_of
-from cubeproxy.border.call import Call, Input, State, cause_of
+from cubeproxy.border.call import Call
 from cubeproxy.border.effects import Effect
 from cubeproxy.border.failures import FAILURES
 from cubeproxy.border.headers import unsupported
 from cubeproxy.border.identity import device_key
 from cubeproxy.border.leg import DialogKey, Leg, next_hop
-from cubeproxy.border.negotiation import Refused
+from cubeproxy.border.negotiation import Refused, cause_of
 from cubeproxy.border.nodes import Nodes
 from cubeproxy.border.passing import Passing, refuse_in_dialog
+from cubeproxy.border.phases import Input, State
 from cubeproxy.border.plan import Peer, Plan
 from cubeproxy.border.registrations import Registrations
 from cubeproxy.border.routing import Router
@@ -220,8 +221,6 @@ class Calls:
             call.receive(Input.BYE, (leg, key, request), now)
         else:
             passing = Passing(call, leg, key, request)
-            if request.method == "INVITE":
-                self._invites[key] = passing
             try:
                 passing.start(now)
             except (Refused, RemoteProtocolError) as error:
@@ -243,6 +242,8 @@ class Calls:
                 self._invites.pop(leg.server, None)
             call.receive(Input.ACK, request, now)
         elif call.state is State.UP:
+            if leg.server is not None:
+                self._invites.pop(leg.server, None)
             call.acknowledge(leg, request, now)
 
     def cancel(self, key: ServerKey, request: Request, now: float) -> None:
@@ -314,8 +315,10 @@ class Calls:
     def media_released(self, call: Call) -> None:
         self._sessions.pop(call.session, None)
 
-    def forget_invite(self, key: ServerKey) -> None:
-        self._invites.pop(key, None)
+    def open_invite(self, leg: Leg, key: ServerKey, owner: Passing) -> None:
+        """A re-INVITE of this leg's peer is open: what a CANCEL or a missing ACK will be about."""
+        leg.server = key
+        self._invites[key] = owner
 
     def translate(self, request: Request, source: Leg) -> None:
         """Dialogs that a Refer-To or Replaces names: from the face that names them to the other one (RFC 3891)."""
@@ -392,8 +395,9 @@ class Calls:
         self._calls.pop(call.ticket, None)
         for key in self._keys.pop(call, ()):
             self._dialogs.pop(key, None)
-        if call.caller.server is not None:
-            self._invites.pop(call.caller.server, None)
+        for leg in call.legs:
+            if leg.server is not None:
+                self._invites.pop(leg.server, None)
         if call.connected_at is not None:
             self.user.report(
                 "call.ended",

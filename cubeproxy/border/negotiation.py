@@ -124,11 +124,6 @@ class Negotiation:
             self.concluded(ok=False)
             raise
 
-    def repeat_offer(self, source: int, body: bytes) -> bytes:
-        """The open offer once more, for another node or with RTP in the place of refused SRTP."""
-        self.concluded(ok=False)
-        return self.pass_on(source, body)
-
     def concluded(self, ok: bool) -> None:
         """The transaction that carried an offer is over."""
         if self.state.concluded(ok) is Meaning.REVERT:
@@ -381,3 +376,10 @@ def _answered(offer: Formats, answer: Formats) -> Formats:
 def _renumbered(offer: Formats, answered: Formats) -> Formats:
     """The answered codecs in their order with the offerer's payload types."""
     return [next((number, codec) for number, codec in offer if codec == chosen) for _, chosen in answered]
+
+
+def cause_of(error: Refused | RemoteProtocolError) -> str:
+    """The row of the failure table for a description that could not be taken."""
+    if isinstance(error, Refused):
+        return error.cause
+    return "no-audio" if error.status == 488 else "bad-sdp"

@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 
 from cubeproxy.border.building import build_response, copy_into, description_of
-from cubeproxy.border.call import Call, Input, State, cause_of
+from cubeproxy.border.call import Call
 from cubeproxy.border.failures import FAILURES, apply
 from cubeproxy.border.leg import Leg
-from cubeproxy.border.negotiation import Refused
+from cubeproxy.border.negotiation import Refused, cause_of
 from cubeproxy.border.offer_answer import State as Agreement
+from cubeproxy.border.phases import Input, State
 from cubeproxy.protocols.errors import RemoteProtocolError
 from cubeproxy.protocols.sip.dialog import DialogState
 from cubeproxy.protocols.sip.layer import ClientKey, ServerKey
@@ -48,6 +49,7 @@ class Passing:
             raise RemoteProtocolError("the other leg has no dialog", 481)
         if request.method == "INVITE":
             self._only_one()
+            call.calls.open_invite(self.leg, self._key, self)
             call.calls.user.respond(self._key, response_to(request, 100), now)
         body = self._translate(request)
         outgoing = other.dialog.request(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cubeproxy.border.call import Call, State
+from cubeproxy.border.call import Call
 from cubeproxy.border.leg import Leg
+from cubeproxy.border.phases import State
 from cubeproxy.config.model import Personality
 from cubeproxy.protocols.values import StreamCounters, StreamSpec
 from cubeproxy.views.sources import Sources

@@ -1,0 +1,29 @@
+"""The states and inputs of a call; its transitions stand in `call`."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class State(IntEnum):
+    RESERVING = 0  # waiting for media
+    CALLING = 1  # our INVITE is out
+    ANSWERED = 2  # the caller has its 2xx, its ACK is awaited
+    UP = 3
+    GIVING_UP = 4  # the caller has its final answer, our INVITE's is awaited
+    ENDED = 5
+
+
+class Input(IntEnum):
+    RESERVED = 0
+    REFUSED = 1
+    PROVISIONAL = 2
+    ANSWER = 3
+    REJECT = 4  # the last answer there will be is a failure, or none came
+    CANCEL = 5
+    ACK = 6
+    BYE = 7
+    NO_ACK = 8
+    GONE = 9  # a peer no longer knows the dialog (481, 408)
+    MEDIA_LOST = 10
+    LIMIT = 11  # ringing too long, session expired, draining
