@@ -17,6 +17,7 @@ from cubeproxy.config.lines import Line
 
 T = TypeVar("T")
 SHORTEST = 2  # characters of an abbreviated first word: this table knows few of the router's commands
+SHORTEST_MORE = 3  # and of a word that could be an argument too: `passthru-hdr u` and `passthru-hdr unsupp`
 
 Handler = Callable[[T, Line], "Mode[Any] | Block | None"]
 
@@ -24,7 +25,15 @@ Handler = Callable[[T, Line], "Mode[Any] | Block | None"]
 @dataclass(slots=True)
 class _Node(Generic[T]):
     children: dict[str, _Node[T]] = field(default_factory=dict)
+    joined: set[str] = field(default_factory=set)  # children that a hyphen joins: both are one word of the router
     handler: Handler[T] | None = None
+
+    def completed(self) -> _Node[T]:
+        """Where a word leads that stops before its hyphen: `dtmf` for `dtmf-relay`, if nothing else begins so."""
+        node = self
+        while node.handler is None and len(node.children) == 1 and node.joined:
+            node = next(iter(node.children.values()))
+        return node
 
 
 class Unmodelled(Exception):
@@ -39,33 +48,38 @@ class Commands(Generic[T]):
         self._root: _Node[T] = _Node()
         for words, handler in table.items():
             node = self._root
-            for word in words.replace("-", " ").split():
-                node = node.children.setdefault(word, _Node())
+            for token in words.split():
+                for place, word in enumerate(token.split("-")):
+                    if place:
+                        node.joined.add(word)
+                    node = node.children.setdefault(word, _Node())
             node.handler = handler
 
     def find(self, line: Line) -> tuple[Handler[T], int] | None:
         """The handler of a line and how many of its words name the command. None when it is not ours."""
         node, best = self._root, None
         for count, word in enumerate(line.words, start=1):
-            following = self._step(node, word.lower(), first=node is self._root)
+            shortest = SHORTEST if node is self._root else SHORTEST_MORE if node.handler else 1
+            following = self._step(node, word.lower(), shortest)
+            if following is None and node.completed() is not node:
+                following = self._step(node.completed(), word.lower(), SHORTEST_MORE)
             if following is None:
                 break
             node = following
-            if node.handler is not None:
-                best = node.handler, count
+            handler = node.completed().handler
+            if handler is not None:
+                best = handler, count
         return best
 
-    def _step(self, node: _Node[T], word: str, *, first: bool) -> _Node[T] | None:
+    def _step(self, node: _Node[T], word: str, shortest: int) -> _Node[T] | None:
         for part in word.split("-"):
             following = node.children.get(part)
             if following is None:
-                if not part or (first and len(part) < SHORTEST):
-                    return None
                 found = [child for name, child in node.children.items() if name.startswith(part)]
-                if len(found) != 1:
+                if len(found) != 1 or len(part) < shortest:
                     return None
                 following = found[0]
-            node, first = following, False
+            node, shortest = following, 1
         return node
 
 

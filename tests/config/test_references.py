@@ -1,0 +1,62 @@
+"""Names that lead nowhere are found before the first call."""
+
+from __future__ import annotations
+
+import pytest
+
+from cubeproxy.config.parser import parse_config
+from cubeproxy.config.references import check_references
+from cubeproxy.protocols.values import Severity
+
+PEER = (
+    "voice service voip\n allow-connections sip to sip\n"
+    "dial-peer voice 1 voip\n session protocol sipv2\n session target registrar\n "
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "name"),
+    [
+        (PEER + "incoming uri from CORE", "URI class", "CORE"),
+        (PEER + "destination uri ACC", "URI class", "ACC"),
+        (PEER + "phone-proxy PP signal-addr ipv4 192.0.2.1 cucm ipv4 198.51.100.1", "phone proxy", "PP"),
+        (PEER + "session server-group 3", "server group", 3),
+        (PEER + "voice-class codec 3", "codec class", 3),
+        (PEER + "voice-class sip srtp-crypto 3", "srtp-crypto", 3),
+        (PEER + "voice-class sip pass-thru headers 3", "header list", 3),
+        (PEER + "voice-class sip options-keepalive profile 3", "keepalive profile", 3),
+        (PEER + "voice-class sip bind media source-interface Gi9", "interface", "GigabitEthernet9"),
+        ("sip-ua\n crypto signaling default trustpoint TP", "trustpoint", "TP"),
+        ("voice-ctl-file C\n record-entry capf trustpoint CAPF\n complete", "trustpoint", "CAPF"),
+        ("voice-phone-proxy P\n ctl-file C\n complete", "CTL file", "C"),
+        ("dspfarm profile 1 transcode\n trustpoint TP\n no shutdown", "trustpoint", "TP"),
+        ("sccp ccm group 1\n associate ccm 4 priority 1", "call manager", 4),
+        ("sccp ccm group 1\n associate profile 4 register XCODE", "dspfarm profile", 4),
+    ],
+)
+def test_a_name_that_is_not_defined_is_found(text: str, kind: str, name: object) -> None:
+    (event,) = check_references(parse_config(text))
+    assert event.name == "config.unknown-reference"
+    assert event.severity is Severity.ERROR
+    assert (event.fields["kind"], event.fields["name"]) == (kind, name)
+    assert str(name) in event.fix
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("voice-ctl-file C", "complete"),
+        ("voice-phone-proxy P", "complete"),
+        ("dspfarm profile 1 transcode", "no shutdown"),
+        ("interface Gi1\nvoice service voip\n sip\n  bind control source-interface Gi1", "ip address"),
+        ("interface Gi1\n ip address 192.0.2.1 255.255.255.0\n shutdown\nsccp local Gi1", "no shutdown"),
+        (PEER + "no session protocol", "session protocol sipv2"),
+        (PEER + "no session target", "session target"),
+        ("dial-peer voice 1 voip\n session protocol sipv2\n session target registrar", "allow-connections"),
+        ("voice-phone-proxy P\n capf-address ipv4 198.51.100.1 acc-addr ipv4 192.0.2.1\n complete", "ip address"),
+    ],
+)
+def test_what_was_left_incomplete_is_found(text: str, fix: str) -> None:
+    (event,) = check_references(parse_config(text))
+    assert event.name == "config.incomplete"
+    assert fix in event.fix
