@@ -30,7 +30,6 @@ class Leg:
     """State of one leg. `words` are its counters; `peer` is where its packets go, None while unknown."""
 
     __slots__ = (
-        "_latched",
         "_old",
         "_old_until",
         "_restart_until",
@@ -41,6 +40,7 @@ class Leg:
         "peer",
         "receiver",
         "sender",
+        "unsettled",
         "words",
     )
 
@@ -51,7 +51,7 @@ class Leg:
         self.receiver: SrtpReceiver | None = None
         self.sender: SrtpSender | None = None
         self._spec: StreamSpec | None = None
-        self._latched = False
+        self.unsettled = False  # a clear leg that may still learn its source
         self._old: SrtpReceiver | None = None
         self._old_until = 0.0
         self._restart_until = 0.0
@@ -70,7 +70,9 @@ class Leg:
             remote = None
         if spec is None or old is None or spec.remote != old.remote or self.peer is None:
             self.peer = self.accepts = remote
-            self._latched = False
+            self.unsettled = spec is not None and spec.latch
+        elif spec.latch != old.latch:
+            self.unsettled = spec.latch
         self._verify_with(old.receive_key if old else None, spec.receive_key if spec else None, now)
 
     def _verify_with(self, old: MasterKey | None, new: MasterKey | None, now: float) -> None:
@@ -124,7 +126,7 @@ class Leg:
         self.words[RTCP_DROPPED if classify(datagram) is Kind.RTCP else MALFORMED] += 1
 
     def _open_clear(self, datagram: bytes, source: Address, now: float) -> bytes | None:
-        if source != self.accepts and not self._may_latch():
+        if source != self.accepts and not self.unsettled:
             self.words[STRANGERS] += 1
             return None
         if self._old is not None and now < self._old_until:
@@ -137,19 +139,16 @@ class Leg:
             return None
         return datagram
 
-    def _may_latch(self) -> bool:
-        return self._spec is not None and self._spec.latch and not self._latched
-
     def learn(self, source: Address) -> None:
-        """This accepted packet came from elsewhere than we send to: follow it where the leg may.
+        """An accepted packet came from elsewhere than we send to, or is the first: follow it where the leg may.
 
         Called for packets with a payload type of the session that are newer than all before.
         """
         if self.receiver is not None:
             self.peer = source
-        elif self._may_latch():
+        elif self.unsettled:
             self.peer = self.accepts = source
-            self._latched = True
+            self.unsettled = False
 
     def _second_look(self, datagram: bytes, now: float) -> bytes | None:
         """A tag that did not verify: the key before, or a rollover counter that the peer set back."""

@@ -84,8 +84,9 @@ class Direction:
         words[RECEIVED] += 1
         words[RECEIVED_OCTETS] += len(payload)
         if numbering.fresh:
-            if source != self.source.peer:
-                self.source.learn(source)
+            leg = self.source
+            if source != leg.peer or leg.unsettled:
+                leg.learn(source)
             if second & 0x7F == self.audio:
                 numbering.measure(timestamp, now)
         sink = self.sink

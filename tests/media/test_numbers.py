@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pylibsrtp
 import pytest
 from hypothesis import given, settings
@@ -30,8 +32,8 @@ def test_each_leg_gets_a_source_of_ours(line: Line) -> None:
 
 def test_numbers_are_not_the_senders_but_move_with_them(line: Line) -> None:
     heard = line.talk(0, 5)
-    assert [gap(a.sequence, b.sequence) for a, b in zip(heard, heard[1:], strict=False)] == [1] * 4
-    assert [gap(a.timestamp, b.timestamp, 32) for a, b in zip(heard, heard[1:], strict=False)] == [160] * 4
+    assert [gap(a.sequence, b.sequence) for a, b in itertools.pairwise(heard)] == [1] * 4
+    assert [gap(a.timestamp, b.timestamp, 32) for a, b in itertools.pairwise(heard)] == [160] * 4
     assert heard[0].timestamp != line.phones[0].timestamp - 4 * 160
 
 
@@ -72,8 +74,8 @@ def test_sequence_and_timestamp_wrap(line: Line) -> None:
     phone = line.phones[0]
     phone.sequence, phone.timestamp = 0xFFFD, 0xFFFFFF00
     heard = line.talk(0, 8)
-    assert [gap(a.sequence, b.sequence) for a, b in zip(heard, heard[1:], strict=False)] == [1] * 7
-    assert [gap(a.timestamp, b.timestamp, 32) for a, b in zip(heard, heard[1:], strict=False)] == [160] * 7
+    assert [gap(a.sequence, b.sequence) for a, b in itertools.pairwise(heard)] == [1] * 7
+    assert [gap(a.timestamp, b.timestamp, 32) for a, b in itertools.pairwise(heard)] == [160] * 7
     assert line.words(0, LOST) == 0
 
 
