@@ -97,7 +97,7 @@ class Call:
         if dialog is None:
             dialog = Dialog.uac(leg.invite, response)
             leg.fork(dialog)
-            self.calls.index(self, leg, dialog)
+            self.calls.dialogs.add(self, leg, dialog)
         else:
             dialog.receive_response("INVITE", response)
             leg.dialog = dialog
@@ -161,7 +161,7 @@ class Call:
             self.finish(None, now)
             return
         assert leg.invite is not None
-        self.calls.keep_dialog(self, leg, dialog)
+        self.calls.dialogs.answered(self, leg, dialog)
         self.connected_at = now
         if self.negotiation.state.state is Agreement.OFFERED:
             self.delayed = leg

@@ -6,19 +6,18 @@ transactions, tickets and media sessions.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 from secrets import token_bytes
-from urllib.parse import quote, unquote
 
 from cubeproxy.border.building import Route, description_of
 from cubeproxy.border.call import Call
+from cubeproxy.border.dialogs import Dialogs
 from cubeproxy.border.effects import Effect
 from cubeproxy.border.failures import FAILURES
 from cubeproxy.border.headers import unsupported
 from cubeproxy.border.identity import device_key
-from cubeproxy.border.leg import DialogKey, Leg, next_hop
+from cubeproxy.border.leg import Leg, next_hop
 from cubeproxy.border.negotiation import Refused, cause_of
 from cubeproxy.border.nodes import Nodes
 from cubeproxy.border.passing import Passing, refuse_in_dialog
@@ -45,8 +44,6 @@ from cubeproxy.protocols.values import (
     Side,
 )
 
-_REPLACES = re.compile(r"(?<=[?&])Replaces=([^&>]{1,512})", re.ASCII | re.IGNORECASE)
-
 
 class Calls:
     def __init__(
@@ -64,8 +61,7 @@ class Calls:
         self._leg_serial = 0
         self._calls: dict[int, Call] = {}  # by ticket
         self._sessions: dict[int, Call] = {}
-        self._dialogs: dict[DialogKey, tuple[Call, Leg]] = {}
-        self._keys: dict[Call, set[DialogKey]] = {}
+        self.dialogs = Dialogs()
         self._invites: dict[ServerKey, Call | Passing] = {}
         self._trusted = [ip_network(text) for text in plan.config.voice.trusted]
 
@@ -80,7 +76,7 @@ class Calls:
         return {
             "calls": len(self._calls),
             "sessions": len(self._sessions),
-            "dialogs": len(self._dialogs),
+            "dialogs": len(self.dialogs),
             "invites": len(self._invites),
         }
 
@@ -110,8 +106,7 @@ class Calls:
         called = self._leg(1, first.peer, first.path, first.number, first.device)
         call = Call(self, self._serial, caller, called, routes, now)
         self._calls[call.ticket] = call
-        self._keys[call] = set()
-        self.index(call, caller, caller.dialog)
+        self.dialogs.add(call, caller, caller.dialog)
         self._invites[key] = call
         try:
             call.start(now)
@@ -198,13 +193,9 @@ class Calls:
 
     # --- inside calls ---------------------------------------------------------------------------
 
-    def find(self, request: Request) -> tuple[Call, Leg] | None:
-        """The call and leg whose dialog a request belongs to (RFC 3261 12.2.2)."""
-        return self._dialogs.get((request.call_id, request.to_tag or "", request.from_tag or ""))
-
     def in_dialog(self, key: ServerKey, request: Request, flow: Flow, now: float) -> None:
         """A request with a To tag."""
-        found = self.find(request)
+        found = self.dialogs.find(request)
         if found is None or not self._same_peer(found[1], flow):
             self.user.respond(key, response_to(request, 481), now)
             return
@@ -233,7 +224,7 @@ class Calls:
         return leg.side is Side.CORE or device_key(flow) == leg.device
 
     def ack(self, request: Request, flow: Flow, now: float) -> None:
-        found = self.find(request)
+        found = self.dialogs.find(request)
         if found is None or not self._same_peer(found[1], flow):
             return
         call, leg = found
@@ -296,22 +287,6 @@ class Calls:
 
     # --- indexes --------------------------------------------------------------------------------
 
-    def index(self, call: Call, leg: Leg, dialog: Dialog) -> None:
-        keys = self._keys[call]
-        key = (dialog.call_id, dialog.local_tag, dialog.remote_tag)
-        keys.add(key)
-        self._dialogs[key] = (call, leg)
-
-    def keep_dialog(self, call: Call, leg: Leg, dialog: Dialog) -> None:
-        """One fork answered: the other early dialogs are gone."""
-        for tag, fork in leg.forks.items():
-            if fork is not dialog:
-                key = (fork.call_id, fork.local_tag, tag)
-                self._dialogs.pop(key, None)
-                self._keys[call].discard(key)
-        leg.forks = {dialog.remote_tag: dialog}
-        leg.dialog = dialog
-
     def media_released(self, call: Call) -> None:
         self._sessions.pop(call.session, None)
 
@@ -319,38 +294,6 @@ class Calls:
         """A re-INVITE of this leg's peer is open: what a CANCEL or a missing ACK will be about."""
         leg.server = key
         self._invites[key] = owner
-
-    def translate(self, request: Request, source: Leg) -> None:
-        """Dialogs that a Refer-To or Replaces names: from the face that names them to the other one (RFC 3891)."""
-        for name in ("Refer-To", "Replaces"):
-            value = request.headers.get(name)
-            if value is None:
-                continue
-            if name == "Replaces":
-                request.headers.set(name, self._other_dialog(value) or value)
-            else:
-                request.headers.set(name, _REPLACES.sub(self._translated, value))
-
-    def _translated(self, match: re.Match[str]) -> str:
-        other = self._other_dialog(unquote(match[1]))
-        return f"Replaces={quote(other, safe='')}" if other else match[0]
-
-    def _other_dialog(self, replaces: str) -> str:
-        """`Call-ID;to-tag=A;from-tag=B` as one face names a dialog -> as the other face does; "" if unknown."""
-        call_id, *parameters = (part.strip() for part in replaces.split(";"))
-        tags = dict(part.split("=", 1) for part in parameters if "=" in part)
-        to_tag, from_tag = tags.get("to-tag", ""), tags.get("from-tag", "")
-        found = self._dialogs.get((call_id, to_tag, from_tag)) or self._dialogs.get((call_id, from_tag, to_tag))
-        if found is None:
-            return ""
-        call, leg = found
-        other = call.legs[1 - leg.index].dialog
-        if leg.dialog is None or other is None:
-            return ""
-        ours_first = leg.dialog.local_tag == to_tag
-        to_tag, from_tag = (other.remote_tag, other.local_tag) if ours_first else (other.local_tag, other.remote_tag)
-        rest = "".join(f";{part}" for part in parameters if not part.startswith(("to-tag=", "from-tag=")))
-        return f"{other.call_id};to-tag={to_tag};from-tag={from_tag}{rest}"
 
     def watch_session(self, call: Call, response: Response, now: float) -> None:
         """Session timer (RFC 4028): the peers refresh, we end what nobody refreshes."""
@@ -393,8 +336,7 @@ class Calls:
         """Take a call out of every index."""
         self.user.alarms.cancel((call, "session"))
         self._calls.pop(call.ticket, None)
-        for key in self._keys.pop(call, ()):
-            self._dialogs.pop(key, None)
+        self.dialogs.forget(call)
         for leg in call.legs:
             if leg.server is not None:
                 self._invites.pop(leg.server, None)

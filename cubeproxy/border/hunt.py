@@ -59,7 +59,7 @@ class Hunt:
             return
         tokens = user.tokens
         leg.invite = build_invite(call.request, call.caller, leg, route, tokens.call_id(), tokens.tag(), body)
-        call.calls.translate(leg.invite, call.caller)
+        call.calls.dialogs.translate(leg.invite)
         attempt = self.attempt = Attempt(self, route, leg.invite)
         if self.routes:
             user.alarms.set(self, now + FIRST_ANSWER, lambda then: self.silent(attempt, then))

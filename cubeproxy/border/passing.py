@@ -56,7 +56,7 @@ class Passing:
             request.method, contact=other.contact if request.method in TARGET_REFRESH else None
         )
         copy_into(request, outgoing, self.leg, other, body)
-        call.calls.translate(outgoing, self.leg)
+        call.calls.dialogs.translate(outgoing)
         self._map_rack(outgoing)
         if request.method == "INVITE":
             other.invite = outgoing
