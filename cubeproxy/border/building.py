@@ -78,6 +78,9 @@ def build_response(
 ) -> Response:
     """The answer for `target`'s peer to its `request`, out of what `source`'s peer answered."""
     answer = response_to(request, response.status, response.reason, to_tag=to_tag)
+    if 100 < response.status < 300 and request.method in DIALOG_MAKING:
+        for row in request.headers.rows("Record-Route"):  # RFC 3261 12.1.1: or the peer leaves out its own proxies
+            answer.headers.add("Record-Route", row)
     pass_list(target, response).copy(response, answer, hosts(source, target))
     if (response.status < 300 and request.method in DIALOG_MAKING) or response.contacts:
         answer.headers.add("Contact", target.contact + _contact_parameters(response))
