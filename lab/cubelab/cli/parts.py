@@ -6,7 +6,6 @@ from pathlib import Path
 
 import typer
 
-from cubelab.audio.codec import PCMU, payloads
 from cubelab.audio.wav import read_wav
 from cubelab.voice.voice import Source
 from cubeproxy.protocols.values import Address
@@ -27,7 +26,7 @@ def read_source(text: str) -> Source:
     if text.isascii() and text.isdigit():
         return int(text)
     try:
-        return payloads(read_wav(Path(text)), PCMU)
+        return read_wav(Path(text))
     except (OSError, ValueError, EOFError) as error:
         raise typer.BadParameter(str(error)) from None
 

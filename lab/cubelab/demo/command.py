@@ -25,7 +25,7 @@ STEPS = 7
 
 
 def command(
-    out: Annotated[Path, typer.Option(help="Where captures, recordings and report.json go.")] = Path("demo-out"),
+    out: Annotated[Path, typer.Option(help="Where captures, recordings and report.json go.")] = Path("out/demo"),
     access: Annotated[
         Access, typer.Option(help="clear: the phones announce keys and send plain RTP all the same.")
     ] = Access.SRTP,

@@ -28,6 +28,7 @@ class Heard:
     received: int  # packets that it could verify
     refused: int  # packets that failed authentication
     sent_by_speaker: int  # packets
+    accepted: int | None = None  # of these, by the proxy's show; None when it shows no such leg
 
 
 @dataclass(slots=True)
@@ -57,6 +58,7 @@ class Observations:
     """Filled in from top to bottom; what is still None was not reached, and `stopped` says why."""
 
     tones: tuple[int, int]  # Hz: what phone 1 says, what phone 2 says
+    proxy_host: str = ""  # its address on the access side
     access_host: str = ""  # the wire's address there
     core_host: str = ""
     command: str = ""

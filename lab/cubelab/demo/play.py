@@ -36,6 +36,7 @@ class Play:
         self.stage = stage
         self.seen = Observations(
             tones=stage.options.tones,
+            proxy_host=stage.network.access,
             access_host=stage.network.access_wire,
             core_host=stage.network.core_wire,
             command=f"cubeproxy run {stage.proxy.arguments[1].rpartition('/')[2]}",
@@ -147,6 +148,7 @@ class Play:
                 ear.counters.received,
                 ear.counters.refused,
                 mouth.counters.sent,
+                next((leg.received for leg in self.seen.legs or () if leg.remote == mouth.address), None),
             )
         )
 
@@ -179,16 +181,12 @@ class Play:
 
     async def _examine(self) -> None:
         """The same eavesdropper, the same code, on what either wire forwarded."""
-        captures = {side: writer for side, writer in self.stage.captures.items() if writer.written}
-        out = self.stage.options.out
         if not self._calls:
             return
-        tools = [dissect(writer.path, writer.written) for writer in captures.values()]
-        dissections = asyncio.gather(*tools)
-        if "core" in captures:
-            self.seen.core = await asyncio.to_thread(eavesdrop, captures["core"].path, out)
-        if "access" in captures:
-            self.seen.access = await asyncio.to_thread(eavesdrop, captures["access"].path, out)
+        captures, out = self.stage.captures, self.stage.options.out
+        dissections = asyncio.gather(*(dissect(one.path, one.written) for one in captures.values() if one.written))
+        self.seen.core = await asyncio.to_thread(eavesdrop, captures["core"].path, out)
+        self.seen.access = await asyncio.to_thread(eavesdrop, captures["access"].path, out)
         results = await dissections
         if any(result is None for result in results):
             self.seen.no_dissector = TOOL

@@ -12,6 +12,7 @@ from pathlib import Path
 from cubelab.demo.observations import Complaint
 
 _EVENT = re.compile(r"^\S+ %(WARNING|ERROR) ([a-z0-9_.-]+): (.*)$")
+_DETAILS = re.compile(r" (?:peer|device|call|cause)=")  # where the text of an event ends
 _FIX = re.compile(r"^ +fix: (.*)$")
 _MODULE = "cubeproxy.cli.main"
 
@@ -91,7 +92,7 @@ class ProxyProcess:
         found: list[Complaint] = []
         for line in self.log.read_text("utf-8", "replace").splitlines() if self.log.exists() else ():
             if event := _EVENT.match(line):
-                found.append(Complaint(event[2], event[3]))
+                found.append(Complaint(event[2], _DETAILS.split(event[3], maxsplit=1)[0]))
             elif found and (fix := _FIX.match(line)):
                 found[-1].fix = fix[1]
         return found

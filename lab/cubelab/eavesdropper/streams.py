@@ -69,12 +69,22 @@ def read_capture(path: Path) -> Capture:
             if UDP not in packet:
                 continue
             counted["udp"] += 1
-            rtp = RTP(bytes(packet[UDP].payload))
-            if len(packet[UDP].payload) < 12 or rtp.version != 2 or 72 <= rtp.payload_type <= 76:
-                continue  # too short, not RTP, or RTCP (RFC 5761 4)
+            rtp = _as_rtp(bytes(packet[UDP].payload))
+            if rtp is None:
+                continue
             ends = ((packet[IP].src, packet[UDP].sport), (packet[IP].dst, packet[UDP].dport))
             stream = found.setdefault(
                 (*ends, rtp.sourcesync, rtp.payload_type), Stream(*ends, rtp.sourcesync, rtp.payload_type)
             )
             stream.take(rtp.sequence, bytes(rtp.payload))
     return Capture(counted["udp"], [stream for stream in found.values() if stream.plausible])
+
+
+def _as_rtp(data: bytes) -> RTP | None:
+    """The datagram as an RTP packet, if its header could be one. RTCP is none (RFC 5761 4)."""
+    if len(data) < 12 or data[0] >> 6 != 2 or 192 <= data[1] <= 223:
+        return None
+    try:
+        return RTP(data)
+    except Exception:  # scapy raises whatever a cut-off header or extension makes it stumble over
+        return None

@@ -68,10 +68,16 @@ class Negotiation:
     def offer(self, direction: Direction = Direction.SENDRECV) -> bytes:
         """Our offer; with suites it is RTP/SAVP with one crypto line a suite."""
         self._direction = direction
-        if not self._lines and (self.session is None or self.session.secure):
-            self._lines = [CryptoLine.own(tag, fresh(suite)) for tag, suite in enumerate(self.profile.suites, 1)]
+        self._lines = self._offered_lines()
         codecs = [(form.payload_type, Codec(form.name.lower(), 8000)) for form in self.profile.formats]
         return self._write([self._audio([*codecs, EVENTS], direction, self._lines)])
+
+    def _offered_lines(self) -> list[CryptoLine]:
+        """All our suites in the first offer; later the one that is in use, with its key."""
+        if self.session is None:
+            return [CryptoLine.own(tag, fresh(suite)) for tag, suite in enumerate(self.profile.suites, 1)]
+        key = self.session.send_key
+        return [CryptoLine.own(1, key)] if key else []
 
     def accept(self, answer: bytes) -> Session:
         """Take the answer to our last offer. RemoteProtocolError when it does not fit the offer."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from array import array
 from dataclasses import dataclass
 from enum import Enum
-from typing import cast
+from typing import TypeAlias, cast
 
 from cubelab.audio.codec import SAMPLES, Format, loop_length, payloads
 from cubelab.audio.tones import tone
@@ -39,7 +40,7 @@ class VoiceCounters:
     malformed: int = 0
 
 
-Source = int | list[bytes] | None  # Hz of a tone, ready payloads to loop, or nothing
+Source: TypeAlias = "int | array[int] | None"  # Hz of a tone, samples to say over and over, or nothing
 
 
 class Voice(asyncio.DatagramProtocol):
@@ -156,4 +157,4 @@ def _payloads(source: Source, form: Format) -> list[bytes]:
     """The endless loop that an endpoint says; nothing for a silent one."""
     if isinstance(source, int):
         return payloads(tone(source, loop_length(source)), form)
-    return source or []
+    return payloads(source, form) if source else []
