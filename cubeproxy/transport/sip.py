@@ -157,6 +157,7 @@ class SipTransport:
         for connection in list(self._streams.values()):
             connection.close("shutdown")
         if self._streams:
+            self._drained.clear()
             try:
                 async with asyncio.timeout(self.limits.linger):
                     await self._drained.wait()

@@ -156,10 +156,18 @@ class TlsClient(TlsSettings):
 
     @classmethod
     def from_files(
-        cls, certificate: Path, key: Path, judge: Judge, *, server_name: str = "", profile: Profile = "default"
+        cls,
+        certificate: Path,
+        key: Path,
+        judge: Judge,
+        *,
+        server_name: str = "",
+        profile: Profile = "default",
+        keylog: BinaryIO | None = None,
     ) -> TlsClient:
+        """From PEM files: the chain, own certificate first, and its key. ConfigError when they do not fit."""
         chain, private = read_pem(certificate, key)
-        return cls(chain, private, judge, server_name=server_name, profile=profile)
+        return cls(chain, private, judge, server_name=server_name, profile=profile, keylog=keylog)
 
     def connect(self, address: Address, limits: Limits, clock: Callable[[], float]) -> TlsChannel:
         """A channel to a server, resuming the last session with it when there is one."""
