@@ -277,8 +277,9 @@ class TransactionLayer:
             del self._clients[transaction.key]
         elif isinstance(transaction, InviteServer | NonInviteServer):
             del self._servers[transaction.key]
-            if isinstance(transaction, InviteServer) and transaction.ack_key is not None:
-                del self._accepted[transaction.ack_key]
+            shared = transaction.ack_key if isinstance(transaction, InviteServer) else None
+            if shared is not None and self._accepted.get(shared) is transaction:  # a merged request may share it
+                del self._accepted[shared]
 
 
 def _by_status(events: tuple[Input | None, ...], status: int) -> Input | None:

@@ -398,6 +398,17 @@ def test_without_an_ack_the_user_hears_of_it(layer: TransactionLayer) -> None:
     assert is_empty(layer)
 
 
+def test_two_copies_of_one_invite_share_their_ack(layer: TransactionLayer) -> None:
+    """A merged request (RFC 3261 8.2.2.2) that the user accepts twice with one tag: the later one takes the ACK."""
+    over = flow()
+    first, second = accept(layer, over), accept(layer, over, "z9hG4bKtwo")
+    layer.receive(request("ACK", branch="z9hG4bKthree", to_tag="x"), over, 0.1)
+    expired = [output for output in run_down(layer) if not isinstance(output, Transmit)]
+    assert expired == [ServerExpired(first.key)]
+    assert first.key != second.key
+    assert is_empty(layer)
+
+
 # --- CANCEL of theirs ---------------------------------------------------------------------------------------
 
 
