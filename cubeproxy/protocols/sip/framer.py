@@ -39,8 +39,7 @@ class Framer:
     @property
     def pending(self) -> bool:
         """Whether part of a message is held: the transport gives its rest a deadline. Line breaks do not count."""
-        held = self._buffer
-        return self._waiting is not None or len(held) > 3 or not b"\r\n\r\n".startswith(held)
+        return self._waiting is not None or not b"\r\n\r\n".startswith(self._buffer)
 
     def receive(self, data: bytes) -> list[Framed]:
         """What became whole with these octets, in order. After a fatal error everything is ignored."""
