@@ -43,7 +43,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     return Lab(certificate, key, both)
 
 
-def talked(phone: Baresip, hertz: float, seconds: float = TALK) -> bool:
+def talked(phone: Baresip, hertz: float, seconds: float = TALK + 1) -> bool:
     """Whether its recording holds so much of the tone by now."""
     return judge(phone.heard, hertz).tone * FRAME >= seconds
 

@@ -6,6 +6,7 @@ Scenarios are put together here, since SIPp has no conditions on its command lin
 from __future__ import annotations
 
 import csv
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,6 +188,10 @@ class Sipp(Program):
     def ready(self) -> None:
         if not self.target:
             until("SIPp writes its statistics", self.statistics.exists, log=self.log)
+
+    def stop(self, how: signal.Signals = signal.SIGKILL, seconds: float = 5) -> int | None:
+        """At once: SIGTERM would wait for calls that never end, and everything is written by then."""
+        return super().stop(how, seconds)
 
     @property
     def messages(self) -> str:

@@ -1,0 +1,130 @@
+"""A proxy with a core and phones of several makes: who has which address, certificate, number and tone.
+
+The configuration is the shipped sample for IOS XE with documentation addresses mapped to loopback ones, its core side
+turned to UDP and RTP, or the shipped sample for a mixed-mode cluster with TLS and SRTP on the core.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cubelab.pki.lab import Lab, init_lab
+from tests.interop.programs.addresses import Addresses
+from tests.interop.programs.audio import write_tone
+from tests.interop.programs.baresip import Account, Baresip
+from tests.interop.programs.cubeproxy import Cubeproxy
+from tests.interop.programs.kamailio import Kamailio, TlsFiles
+from tests.interop.programs.linphone import Linphone, LinphoneAccount
+from tests.interop.programs.process import free_ports
+
+DEVICES = ("SEP001122334455", "SEP001122334466")
+CONFIGS = Path(__file__).parents[2] / "lab" / "configs"
+PASSWORD = "secret"
+SIP, SIPS = 5060, 5061
+UDP, TLS = "udp", "tls"
+
+
+@dataclass(slots=True)
+class Places:
+    """Addresses that the certificates name, so that they stay for the whole test run."""
+
+    access: str
+    core: str
+    publisher: str
+    subscriber: str
+
+    @property
+    def map(self) -> dict[str, str]:
+        """From the samples' addresses."""
+        return {
+            "192.0.2.1": self.access,
+            "198.51.100.1": self.core,
+            "198.51.100.11": self.publisher,
+            "198.51.100.12": self.subscriber,
+        }
+
+
+class BorderLab:
+    """Makes the programs of one test around one proxy; whoever uses them starts them."""
+
+    def __init__(self, places: Places, pki: Lab, folder: Path, core: str) -> None:
+        self.places, self.pki, self.folder, self.core_transport = places, pki, folder, core
+        self.authority = folder / "trusted-by-all.pem"
+        self.authority.write_text("".join(file.read_text() for file in sorted(pki.trust.glob("*.pem"))))
+
+    @classmethod
+    def pki_for(cls, folder: Path, addresses: Addresses) -> tuple[Places, Lab]:
+        places = Places(*(addresses.take() for _ in range(4)))
+        nodes = {"pub": (places.publisher,), "sub": (places.subscriber,)}
+        cube = (places.access, places.core)
+        return places, init_lab(folder, devices=DEVICES, nodes=nodes, cube=cube)
+
+    @property
+    def domain(self) -> str:
+        """What phones call their server."""
+        return f"{self.places.access}:{SIPS}"
+
+    def proxy(self, *options: str) -> Cubeproxy:
+        text = configuration(self.core_transport)
+        where = (self.places.access, SIPS)
+        return Cubeproxy(self.folder / "proxy", text, self.pki.nvram, self.places.map, where, options)
+
+    def core(self) -> Kamailio:
+        """The publisher: a registrar with digest, over UDP, and with mutual TLS on a mixed-mode core."""
+        tls = None
+        if self.core_transport == TLS:
+            own = self.pki.cucm["pub"]
+            tls = TlsFiles(own.certificate, own.key, self.authority)
+        return Kamailio(
+            self.folder / "core", self.places.publisher, port=SIP, tls_port=SIPS, password=PASSWORD, tls=tls
+        )
+
+    def core_phone(self, user: str, hertz: int) -> Baresip:
+        """A phone that registers with the core itself: RTP over UDP, or SRTP over TLS."""
+        secure = self.core_transport == TLS
+        registrar = f"{self.places.publisher}:{SIPS if secure else SIP}"
+        encryption = "srtp-mand" if secure else ""
+        account = Account(user, registrar, self.core_transport, user, PASSWORD, encryption, register=60)
+        return self._baresip(f"core-{user}", account, hertz, DEVICES[1])
+
+    def access_baresip(self, user: str, hertz: int, device: str = DEVICES[0]) -> Baresip:
+        account = Account(user, self.domain, TLS, user, PASSWORD, "srtp-mand", register=60)
+        return self._baresip(f"phone-{user}", account, hertz, device)
+
+    def access_linphone(self, user: str, hertz: int, device: str = DEVICES[0]) -> Linphone:
+        account = LinphoneAccount(user, self.domain, self.places.access, password=PASSWORD)
+        identity = self.pki.phones[device]
+        sound = write_tone(self.folder / f"{hertz}.wav", hertz, seconds=60)
+        return Linphone(
+            self.folder / f"phone-{user}",
+            account,
+            sound,
+            certificate=identity.certificate,
+            key=identity.key,
+            authority=self.authority,
+        )
+
+    def _baresip(self, name: str, account: Account, hertz: int, device: str) -> Baresip:
+        identity = self.pki.phones[device]
+        both = self.folder / f"{name}.pem"
+        both.write_bytes(identity.certificate.read_bytes() + identity.key.read_bytes())
+        return Baresip(
+            self.folder / name,
+            account,
+            tone=hertz,
+            certificate=both,
+            authority=self.authority,
+            listen=free_ports("127.0.0.1", 2),
+        )
+
+
+def configuration(core: str) -> str:
+    """A whole running configuration, from a shipped sample."""
+    if core == TLS:
+        text = (CONFIGS / "sample-b.ios").read_text()
+        return text.replace("version 15.5\n", "version 17.9\n", 1)  # a transcoder would be needed on IOS 15
+    text = (CONFIGS / "sample-a-xe.ios").read_text()
+    changed = text.replace(" session transport tcp\n", " session transport udp\n")
+    assert changed != text, "the sample's core side is no longer TCP"
+    return changed

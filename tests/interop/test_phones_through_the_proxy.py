@@ -1,0 +1,121 @@
+"""Third-party phones register with client certificates over TLS, and talk SRTP through the proxy to a third-party core.
+
+The core is Kamailio with a baresip behind it: UDP and RTP, or mutual TLS and SRTP. Audio is judged on the programs' own
+recordings; each direction carries another tone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cubelab.pki.lab import Lab
+from tests.interop.border_lab import TLS, UDP, BorderLab, Places
+from tests.interop.programs.addresses import Addresses
+from tests.interop.programs.audio import FRAME, assert_tone, judge
+from tests.interop.programs.baresip import Baresip
+from tests.interop.programs.linphone import Linphone
+from tests.interop.programs.process import running, until
+from tests.interop.programs.sipp import TONE, Sipp
+
+TALK = 2.0  # s
+PHONE, CORE = 440, 1000  # Hz
+
+Phone = Baresip | Linphone
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory: pytest.TempPathFactory, addresses: Addresses) -> tuple[Places, Lab]:
+    return BorderLab.pki_for(tmp_path_factory.mktemp("pki"), addresses)
+
+
+@pytest.fixture
+def lab(pki: tuple[Places, Lab], folder: Path, request: pytest.FixtureRequest) -> BorderLab:
+    """With a core on UDP unless the test says otherwise."""
+    return BorderLab(*pki, folder, getattr(request, "param", UDP))
+
+
+def access_phone(lab: BorderLab, kind: str) -> Phone:
+    make = lab.access_baresip if kind == "baresip" else lab.access_linphone
+    return make("1001", PHONE)
+
+
+def hears(phone: Baresip, hertz: float) -> bool:
+    return judge(phone.heard, hertz).tone * FRAME >= TALK + 1
+
+
+cores = pytest.mark.parametrize("lab", [UDP, TLS], indirect=True, ids=["core-udp-rtp", "core-tls-srtp"])
+phones = pytest.mark.parametrize("kind", ["baresip", "linphonec"])
+
+
+@cores
+@phones
+def test_a_phone_outside_calls_the_core(lab: BorderLab, kind: str) -> None:
+    core, proxy, callee, phone = lab.core(), lab.proxy(), lab.core_phone("2001", CORE), access_phone(lab, kind)
+    with running(core, proxy, callee, phone):
+        callee.wait_registered()
+        phone.wait_registered()
+        phone.dial(f"sip:2001@{lab.domain}")
+        callee.wait_established()
+        phone.wait_established()
+        until("the core hears the phone", lambda: hears(callee, PHONE), log=proxy.log)
+        phone.hang_up()
+        callee.wait_closed()
+    assert_tone(callee.heard, PHONE, TALK)
+    assert_tone(phone.heard, CORE, TALK)
+
+
+@cores
+@phones
+def test_the_core_calls_a_phone_outside(lab: BorderLab, kind: str) -> None:
+    core, proxy, caller, phone = lab.core(), lab.proxy(), lab.core_phone("2001", CORE), access_phone(lab, kind)
+    with running(core, proxy, caller, phone):
+        caller.wait_registered()
+        phone.wait_registered()
+        caller.dial(f"sip:1001@{caller.account.registrar}")
+        if isinstance(phone, Linphone):
+            phone.wait_ringing()
+            phone.answer()
+        caller.wait_established()
+        phone.wait_established()
+        until("the core hears the phone", lambda: hears(caller, PHONE), log=proxy.log)
+        caller.hang_up()
+        phone.wait_closed()
+    assert_tone(caller.heard, PHONE, TALK)
+    assert_tone(phone.heard, CORE, TALK)
+
+
+def test_a_phone_outside_calls_an_echoing_sipp(lab: BorderLab) -> None:
+    """The phone hears its own tone: both directions are bridged, SRTP outside and RTP inside."""
+    core = Sipp(lab.folder / "core", lab.places.publisher, port=5060)
+    proxy, phone = lab.proxy(), lab.access_baresip("1001", PHONE)
+    with running(core, proxy, phone):
+        phone.wait_registered()
+        phone.dial(f"sip:2001@{lab.domain}")
+        phone.wait_established()
+        until("the phone hears its echo", lambda: hears(phone, PHONE), log=proxy.log)
+        phone.hang_up()
+        until("SIPp's call ended well", lambda: core.counts.successful >= 2, log=core.log)  # REGISTER, then the call
+    assert_tone(phone.heard, PHONE, TALK)
+    assert core.counts.failed == 0
+
+
+def test_sipp_calls_a_phone_outside(lab: BorderLab) -> None:
+    core = Sipp(lab.folder / "core", lab.places.publisher, port=5060)
+    proxy, phone = lab.proxy(), lab.access_baresip("1001", PHONE)
+    with running(core, proxy, phone):
+        phone.wait_registered()
+        caller = Sipp(
+            lab.folder / "caller",
+            lab.places.publisher,
+            target=f"{lab.places.core}:5060",
+            service="1001",
+            media=TONE,
+            hertz=CORE,
+            seconds=TALK + 1,
+        )
+        with caller:
+            assert caller.wait_exit() == 0, caller.errors
+    assert caller.counts.failed == 0
+    assert_tone(phone.heard, CORE, TALK)
