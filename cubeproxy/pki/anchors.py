@@ -72,17 +72,17 @@ class TrustAnchors:
     crl_required: frozenset[str] = frozenset()
     crls: Sequence[x509.CertificateRevocationList] = ()
     folder: str = "DIR"  # as it stands in the fix of an error
-    _store: crypto.X509Store = field(init=False, repr=False)
+    _trusted: list[crypto.X509] = field(init=False, repr=False)
+    _store: tuple[int, crypto.X509Store] | None = field(init=False, repr=False, default=None)
     _owners: dict[str, str] = field(init=False, repr=False)
     _revocations: dict[str, list[Revocations]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._store, self._owners, self._revocations = crypto.X509Store(), {}, {}
-        self._store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
+        self._trusted, self._owners, self._revocations = [], {}, {}
         for trustpoint, certificates in self.certificates.items():
             for certificate in certificates:
-                if self._owners.setdefault(fingerprint(certificate), trustpoint) == trustpoint:
-                    self._store.add_cert(crypto.X509.from_cryptography(certificate))
+                self._owners.setdefault(fingerprint(certificate), trustpoint)
+                self._trusted.append(crypto.X509.from_cryptography(certificate))
                 self._revocations[fingerprint(certificate)] = self._signed_by(certificate)
 
     def _signed_by(self, issuer: x509.Certificate) -> list[Revocations]:
@@ -103,10 +103,10 @@ class TrustAnchors:
 
     def chain(self, presented: Sequence[x509.Certificate], now: datetime) -> tuple[list[x509.Certificate], str]:
         """The verified chain, leaf first, up to the anchor that vouches, and its trustpoint. ChainError."""
-        self._store.set_time(now.astimezone(UTC))
+        store = self._store_at(now)
         leaf, *others = [crypto.X509.from_cryptography(certificate) for certificate in presented[:DEPTH]]
         try:
-            verified = crypto.X509StoreContext(self._store, leaf, others).get_verified_chain()
+            verified = crypto.X509StoreContext(store, leaf, others).get_verified_chain()
         except crypto.X509StoreContextError as error:
             refusal = REFUSALS.get(error.errors[0], Refusal.OTHER)
             raise ChainError(refusal, str(error.errors[2]), error.certificate.to_cryptography()) from None
@@ -117,6 +117,18 @@ class TrustAnchors:
             if owner is not None:
                 return chain, owner
         raise ChainError(Refusal.UNKNOWN_ISSUER, "no anchor in the chain", presented[0])
+
+    def _store_at(self, now: datetime) -> crypto.X509Store:
+        """OpenSSL's store for this second. A store keeps the first time that it was given for ever: never reuse one."""
+        second = int(now.timestamp())
+        if self._store is None or self._store[0] != second:
+            store = crypto.X509Store()
+            store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
+            for certificate in self._trusted:
+                store.add_cert(certificate)
+            store.set_time(datetime.fromtimestamp(second, UTC))
+            self._store = second, store
+        return self._store[1]
 
     def namesake(self, issuer: x509.Name) -> str:
         """The trustpoint that has an authority of that name, "" when there is none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -104,7 +105,9 @@ def issue(
 def _sign_sha1(certificate: x509.Certificate, signer: PrivateKey) -> x509.Certificate:
     """The same certificate signed with SHA-1, which `cryptography` refuses to do."""
     old = crypto.X509.from_cryptography(certificate)
-    old.sign(crypto.PKey.from_cryptography_key(signer), "sha1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # in favour of the builder that cannot do it
+        old.sign(crypto.PKey.from_cryptography_key(signer), "sha1")
     return old.to_cryptography()
 
 
