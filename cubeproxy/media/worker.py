@@ -143,6 +143,8 @@ class Worker:
                 data, descriptors = _receive(self.seam)
             except BlockingIOError:
                 return
+            except ConnectionResetError:
+                continue  # signalling ended with reports of ours unread; what it had sent before still waits
             except OSError:
                 data, descriptors = b"", []
             if not data:
