@@ -215,8 +215,11 @@ class StreamConnection(asyncio.Protocol):
         if transport is not None:
             if self.channel is not None and (farewell := self.channel.close()):
                 transport.write(farewell)
-            transport.resume_reading()
-            transport.write_eof()
+            try:
+                transport.resume_reading()
+                transport.write_eof()
+            except (OSError, RuntimeError):  # reset by the peer a moment ago
+                transport.abort()
 
     def abort(self, cause: str) -> None:
         """Cut the connection now."""

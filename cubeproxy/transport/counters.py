@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from cubeproxy.protocols.sip.message import Message, Request, Response
+
+Kinds = dict[str | int, int]  # by method of requests and by status of responses
 
 
 @dataclass(slots=True)
@@ -28,3 +32,21 @@ class Counters:
     udp_dropped: int = 0  # datagrams that the kernel would not take
     udp_failed: int = 0  # ICMP errors and send errors
     crashes: int = 0  # exceptions of a handler, each closed one peer
+    kinds_in: Kinds = field(default_factory=dict)
+    kinds_out: Kinds = field(default_factory=dict)
+
+    def came_in(self, message: Request | Response) -> None:
+        self.messages_in += 1
+        _count(self.kinds_in, message)
+
+    def goes_out(self, message: Message | bytes) -> None:
+        self.messages_out += 1
+        _count(self.kinds_out, message)
+
+
+def _count(kinds: Kinds, message: Message | bytes) -> None:
+    """What is sent as octets is no message of ours to tell the kind of."""
+    if isinstance(message, Request):
+        kinds[message.method] = kinds.get(message.method, 0) + 1
+    elif isinstance(message, Response):
+        kinds[message.status] = kinds.get(message.status, 0) + 1

@@ -108,7 +108,10 @@ class End(asyncio.Protocol):
         """Send FIN; where the peer's FIN has come too, this ends the connection."""
         if self.transport is not None and not self._half_closed and not self.lost:
             self._half_closed = True
-            self.transport.write_eof()
+            try:
+                self.transport.write_eof()
+            except (OSError, RuntimeError):  # reset by its peer a moment ago
+                self.transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.lost = True

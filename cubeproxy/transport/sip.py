@@ -118,7 +118,7 @@ class SipTransport:
         Never raises for what happens on the way: `handler.failed(path, cause)` follows, later.
         """
         data = message if isinstance(message, bytes) else message.serialise()
-        self.counters.messages_out += 1
+        self.counters.goes_out(message)
         if isinstance(path, Flow):
             connection = self._streams.get(path)
             if connection is not None and path.open:
@@ -248,7 +248,7 @@ class SipTransport:
                 connection.write(data)
 
     def connection_message(self, connection: StreamConnection, message: Request | Response) -> None:
-        self.counters.messages_in += 1
+        self.counters.came_in(message)
         self.handler.received(connection.flow, message)
 
     def connection_malformed(self, connection: StreamConnection, error: RemoteProtocolError) -> None:
@@ -302,7 +302,7 @@ class SipTransport:
     # --- what UDP sockets tell us ----------------------------------------------------------------------------
 
     def datagram_message(self, flow: Flow, message: Request | Response) -> None:
-        self.counters.messages_in += 1
+        self.counters.came_in(message)
         try:
             self.handler.received(flow, message)
         except Exception as error:
