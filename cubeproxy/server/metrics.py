@@ -30,6 +30,13 @@ class ProxyCollector(Collector):
             events.add_metric([name], count)
         yield events
         counters = proxy.transport.counters
+        kinds = CounterMetricFamily(
+            "cubeproxy_sip_messages", "SIP messages by direction and kind.", labels=["direction", "kind"]
+        )
+        for direction, of_direction in (("in", counters.kinds_in), ("out", counters.kinds_out)):
+            for kind, count in list(of_direction.items()):  # a copy: this runs in the server's own thread
+                kinds.add_metric([direction, str(kind)], count)
+        yield kinds
         for name in ("messages_in", "messages_out", "handshakes", "handshakes_refused"):
             yield CounterMetricFamily(f"cubeproxy_transport_{name}", name.replace("_", " "), getattr(counters, name))
 

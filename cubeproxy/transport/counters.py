@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from cubeproxy.protocols.sip.message import Message, Request, Response
 
 Kinds = dict[str | int, int]  # by method of requests and by status of responses
+METHODS = frozenset(
+    "ACK BYE CANCEL INFO INVITE MESSAGE NOTIFY OPTIONS PRACK PUBLISH REFER REGISTER SUBSCRIBE UPDATE".split()
+)
+OTHER = "other"  # whatever a peer may invent
 
 
 @dataclass(slots=True)
@@ -47,6 +51,7 @@ class Counters:
 def _count(kinds: Kinds, message: Message | bytes) -> None:
     """What is sent as octets is no message of ours to tell the kind of."""
     if isinstance(message, Request):
-        kinds[message.method] = kinds.get(message.method, 0) + 1
+        method = message.method if message.method in METHODS else OTHER
+        kinds[method] = kinds.get(method, 0) + 1
     elif isinstance(message, Response):
         kinds[message.status] = kinds.get(message.status, 0) + 1
