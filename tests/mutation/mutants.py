@@ -1,29 +1,26 @@
 """Mutates a transition table in place, row by row, and asks the playbooks whether they notice.
 
-In one process: the playbooks are collected once and run as plain functions, the last to notice something first. A
+In one process: the playbooks are collected once, and the last to notice something runs first. A
 mutant that makes a playbook hang is noticed by a timer.
 """
 
 from __future__ import annotations
 
 import importlib
-import inspect
-import itertools
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
-from functools import partial
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import Any
 
+from tests.mutation.playbooks import Playbook, collect
 from tests.mutation.tables import Held
 
-Row = tuple[Callable[..., Any], Any]
+Row = tuple[Any, Any]  # action, next state
 Table = dict[tuple[Any, Any], Row]
-Playbook = Callable[[], Any]
 
 LONGEST = 5.0  # s, one playbook under one mutant
 
@@ -60,34 +57,6 @@ def find_table(path: str) -> Table:
     table = getattr(importlib.import_module(module), name)
     assert isinstance(table, dict), f"{path} is no dict that can be changed in place"
     return table
-
-
-def collect(module: ModuleType) -> list[Playbook]:
-    """The tests of a module that can be called just so, each set of parameters one of its own."""
-    found: list[Playbook] = []
-    for name, function in vars(module).items():
-        if not name.startswith("test") or not inspect.isfunction(function) or hasattr(function, "hypothesis"):
-            continue
-        if inspect.iscoroutinefunction(function):
-            continue
-        wanted = set(inspect.signature(function).parameters)
-        for arguments in _parameters(function):
-            if arguments.keys() == wanted:
-                found.append(partial(function, **arguments))
-    return found
-
-
-def _parameters(function: Callable[..., Any]) -> Iterator[dict[str, Any]]:
-    """Every combination that `pytest.mark.parametrize` gives the function."""
-    marks = [mark for mark in getattr(function, "pytestmark", ()) if mark.name == "parametrize"]
-    choices = []
-    for mark in marks:
-        names, values = mark.args[:2]
-        names = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
-        sets = [getattr(value, "values", None) or (value if len(names) > 1 else (value,)) for value in values]
-        choices.append([dict(zip(names, one, strict=True)) for one in sets])
-    for combination in itertools.product(*choices):
-        yield {name: value for part in combination for name, value in part.items()}
 
 
 def mutants(table: Table) -> Iterator[Mutant]:

@@ -5,9 +5,8 @@ To have a table watched, add one line to TABLES:
     Held("cubeproxy.border.call.CALL", "tests.border.test_call"),
 
 The first word is the dotted path of a `dict[(state, input), (action, next state)]` that its machine looks up at every
-step (it is changed in place). The others are modules of tests; their `test_*` functions are run as plain callables, so
-that a playbook takes no arguments but those of `pytest.mark.parametrize`. What wants a fixture, and what hypothesis
-drives, is left out.
+step (it is changed in place; what is no callable may stand for an action too). The others are modules of tests, whose
+tests are run as plain callables: see `playbooks` for what they may ask for.
 
 A mutant that nobody can notice goes into `equivalent`, as a pattern (fnmatch) of its name with the reason why. Names
 are "STATE INPUT deleted", "STATE INPUT to OTHER_STATE" and "STATE INPUT does other_action". A pattern must match
@@ -92,6 +91,14 @@ TABLES = (
         equivalent={
             f"TERMINATED {event} to *": "the action raises 481, and the state stays what it was"
             for event in ("REQUEST", "REFRESH", "BYE")
+        },
+    ),
+    Held(
+        "cubeproxy.protocols.telephone_event.TRANSITIONS",
+        "tests.protocols.test_telephone_event",
+        equivalent={
+            "IDLE LOST does _update": "what is lost is the very event that is kept",
+            "ACTIVE LOST does _end": "what is lost is the very event that is kept",
         },
     ),
 )

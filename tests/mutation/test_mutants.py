@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.mutation import mutants, toy
+from tests.mutation import mutants, toy, toy_playbooks_whole
 from tests.mutation.mutants import applied, judge, notices
 from tests.mutation.mutants import mutants as all_mutants
+from tests.mutation.playbooks import collect
 from tests.mutation.tables import Held
 
 WEAK = "tests.mutation.toy_playbooks"
@@ -44,6 +45,15 @@ def test_what_no_playbook_notices_is_named() -> None:
 
 def test_a_table_that_is_held_has_no_survivors() -> None:
     assert judge(held(WEAK, WHOLE)).good
+
+
+def test_fixtures_are_made_and_closed_for_each_run() -> None:
+    """Methods, parameters of a class, and a generator among the fixtures."""
+    playbooks = collect(toy_playbooks_whole)
+    assert len(playbooks) == 4
+    toy_playbooks_whole.CLOSED.clear()
+    assert not any(notices(playbook) for playbook in playbooks)
+    assert toy_playbooks_whole.CLOSED == ["inputs"] * 2
 
 
 def test_an_explained_survivor_is_let_pass() -> None:

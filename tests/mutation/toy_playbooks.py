@@ -18,7 +18,7 @@ def test_a_push_locks(inputs: tuple[Do, ...], state: Turn) -> None:
     assert run(*inputs)[0] == state
 
 
-def test_that_wants_a_fixture(tmp_path: Path) -> None:
+def test_that_wants_a_fixture_of_pytests(tmp_path: Path) -> None:
     raise AssertionError("never collected")
 
 
