@@ -28,7 +28,7 @@ def long_name(text: str) -> str | None:
 def read_interface(line: Line) -> str:
     """An interface name of one or two words."""
     text = line.take("interface")
-    if text.replace("-", "").isalpha() and line.peek():
+    if text.replace("-", "").isalpha() and (line.peek() or "")[:1].isdecimal():
         text += line.take("interface number")
     name = long_name(text)
     if name is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from cubeproxy.config.commands.shared import LAST_HEADER_LIST
 from cubeproxy.config.model import Config, DialPeer
 from cubeproxy.protocols.values import Event, Severity
 
@@ -91,7 +92,8 @@ def _voice_service(config: Config) -> Iterator[Event]:
 
 
 def _header_list(config: Config, where: str, tag: int) -> Iterator[Event]:
-    return _unknown(where, "header list", tag, config.header_lists, "voice class sip-hdr-passthrulist")
+    known = {*config.header_lists, LAST_HEADER_LIST}
+    return _unknown(where, "header list", tag, known, "voice class sip-hdr-passthrulist")
 
 
 def _dial_peer(config: Config, peer: DialPeer) -> Iterator[Event]:

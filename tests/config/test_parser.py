@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -419,3 +420,30 @@ def test_ignored_lines_show_no_secret(line: str) -> None:
     assert number == 1
     assert "TOPSECRET" not in shown
     assert "<redacted>" in shown
+
+
+def test_an_interface_of_an_unknown_kind_is_reported_with_what_stands_below() -> None:
+    config = read("""
+        interface range Gi0/0 - 1
+         shutdown
+        hostname cube
+        """)
+    assert config.interfaces == {}
+    assert [number for number, _ in config.ignored] == [2, 3]
+
+
+def test_the_predefined_header_list_may_be_named() -> None:
+    config = parse_config("dial-peer voice 1 voip\n voice-class sip pass-thru headers 20001\n")
+    assert config.dial_peers[1].pass_thru_headers == 20001
+
+
+def test_options_of_crypto_signaling_that_change_nothing_here_do_not_lose_the_trustpoint() -> None:
+    config = parse_config("sip-ua\n crypto signaling default trustpoint CUBE ecdsa-cipher curve-size 384\n")
+    assert config.sip_ua.crypto_signaling[0].trustpoint == "CUBE"
+
+
+def test_a_certificate_that_is_pasted_twice_counts_once(root: Path) -> None:
+    text = (root / "lab" / "configs" / "sample-a.ios").read_text()
+    once = parse_config(text)
+    twice = parse_config(text.removesuffix("end\n") + text)
+    assert twice.trustpoints == once.trustpoints

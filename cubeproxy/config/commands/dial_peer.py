@@ -187,7 +187,7 @@ def _refer(peer: DialPeer, line: Line) -> None:
 
 DIAL_PEER: Commands[DialPeer] = Commands(
     {
-        "description": text("description", "description", 64),
+        "description": text("description", "description", 240),
         "shutdown": flag("shutdown"),
         "session protocol": _protocol,
         "session target": _target,

@@ -98,7 +98,8 @@ def _certificate(trustpoint: Trustpoint, line: Line) -> Block | None:
                 number,
                 "paste the block from `certificate` to `quit` again, as `show running-config` prints it",
             ) from None
-        target.append(der)
+        if der not in target:
+            target.append(der)
 
     return Block(MAX_CERTIFICATE, finish)
 

@@ -25,6 +25,7 @@ from cubeproxy.config.model import (
     Trustpoint,
     VoiceService,
 )
+from cubeproxy.protocols.errors import ConfigError
 
 VERSION = re.compile(r"[0-9]{1,2}\.[0-9]{1,2}[0-9A-Za-z.()]{0,16}")
 TRUSTPOINT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
@@ -54,8 +55,11 @@ def _host_name(line: Line, what: str, limit: int) -> str:
     return word
 
 
-def _interface(config: Config, line: Line) -> Mode[Interface] | None:
-    name = read_interface(line)
+def _interface(config: Config, line: Line) -> Mode[Interface] | Mode[None] | None:
+    try:
+        name = read_interface(line)
+    except ConfigError:  # a kind of interface, or a range, that we do not know
+        return FOREIGN
     if line.negated:
         config.interfaces.pop(name, None)
         return None

@@ -11,6 +11,7 @@ from cubeproxy.config.model import RegistrationPassthrough, SrtpPolicy
 from cubeproxy.protocols.suites import Suite
 
 TAG = (1, 10000)  # of `voice class ...`; server groups and copy lists go further, nobody uses it
+LAST_HEADER_LIST = 20001  # the predefined list of IOS XE 16.8.1, above those of one's own
 SRTP_AUTH = {"sha1-32": Suite.AES_CM_128_HMAC_SHA1_32, "sha1-80": Suite.AES_CM_128_HMAC_SHA1_80}
 
 
@@ -108,7 +109,7 @@ def pass_thru_headers(target: Any, line: Line) -> None:
     """`pass-thru headers {TAG | unsupp}`: a `voice class sip-hdr-passthrulist`."""
     if line.accept("unsupp"):
         raise Unmodelled
-    target.pass_thru_headers = 0 if line.negated else line.integer("header list", *TAG)
+    target.pass_thru_headers = 0 if line.negated else line.integer("header list", 1, LAST_HEADER_LIST)
 
 
 def system_or(handler: Handler[Any]) -> Handler[Any]:

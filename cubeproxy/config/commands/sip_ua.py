@@ -41,7 +41,10 @@ def _crypto_signaling(ua: SipUa, line: Line) -> None:
                 entry.strict_cipher = True
             case "cn-san-validate":
                 entry.cn_san_validate = line.choose("side", ("server", "client", "bidirectional"))
-            case _:
+            case "ecdsa-cipher":
+                if line.accept("curve-size"):
+                    line.integer("curve size", 256, 521)
+            case _:  # tls-profile: the trustpoint stands there
                 raise Unmodelled
     if not entry.trustpoint:
         raise line.error("`crypto signaling` names no trustpoint", "add `trustpoint NAME`")

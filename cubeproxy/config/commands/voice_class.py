@@ -14,7 +14,7 @@ from cubeproxy.protocols.values import Transport
 MAX_HOSTS = 64  # hosts of a URI class; IOS takes 10
 MAX_HEADERS = 256
 MAX_MEMBERS = 64  # of a server group; IOS takes 5
-MAX_PATTERN = 128  # characters of a regular expression
+MAX_PATTERN = 256  # characters of a regular expression
 TAG = (1, 10000)
 CODECS = (
     "g711ulaw", "g711alaw", "g722-64", "g723r53", "g723r63", "g726r16", "g726r24", "g726r32", "g728", "g729r8",
