@@ -33,6 +33,7 @@ class Leg:
         "_old",
         "_old_until",
         "_restart_until",
+        "_rival",
         "_spec",
         "_used",
         "_verified_at",
@@ -54,6 +55,7 @@ class Leg:
         self.unsettled = False  # a clear leg that may still learn its source
         self._old: SrtpReceiver | None = None
         self._old_until = 0.0
+        self._rival: SrtpReceiver | None = None  # the context that a restart of the peer's counter displaced
         self._restart_until = 0.0
         self._verified_at = 0.0
         self._used: set[tuple[str, bytes]] = set()  # keys that protected something of ours
@@ -76,9 +78,10 @@ class Leg:
         self._verify_with(old.receive_key if old else None, spec.receive_key if spec else None, now)
 
     def _verify_with(self, old: MasterKey | None, new: MasterKey | None, now: float) -> None:
-        if old != new:
+        if not same_key(old, new):
             if self.receiver is not None:
                 self._old, self._old_until = self.receiver, now + OVERLAP
+            self._rival = None
             self.receiver = SrtpReceiver(new) if new is not None else None
         elif self.receiver is not None:
             self._restart_until = now + RESTART_WINDOW
@@ -91,7 +94,7 @@ class Leg:
         """
         if new is None:
             self.sender = None
-        elif self.sender is None or old != new:
+        elif self.sender is None or not same_key(old, new):
             name = (new.suite.value, new.master)
             if name in self._used:
                 ssrc = fresh_ssrc
@@ -153,7 +156,11 @@ class Leg:
     def _second_look(self, datagram: bytes, now: float) -> bytes | None:
         """A tag that did not verify: the key before, or a rollover counter that the peer set back."""
         packet = None
-        if self._old is not None and now < self._old_until:
+        if self._rival is not None:
+            packet = _try(self._rival, datagram)
+            if packet is not None:
+                self.receiver, self._rival = self._rival, None
+        if packet is None and self._old is not None and now < self._old_until:
             packet = _try(self._old, datagram)
         if packet is None and now < self._restart_until and now - self._verified_at > RESTART_SILENCE:
             packet = self._try_restart(datagram, now)
@@ -176,9 +183,16 @@ class Leg:
         trial = SrtpReceiver(key)
         packet = _try(trial, datagram)
         if packet is not None:
-            self._old, self._old_until = receiver, now + RESTART_WINDOW
+            self._rival = self._rival or receiver
             self.receiver, self._verified_at = trial, now
         return packet
+
+
+def same_key(first: MasterKey | None, second: MasterKey | None) -> bool:
+    """Whether a context can go on: the same octets in the same suite; the lifetime announced is no part of it."""
+    if first is None or second is None:
+        return first is second
+    return (first.suite, first.master, first.mki) == (second.suite, second.master, second.mki)
 
 
 def _try(receiver: SrtpReceiver, datagram: bytes) -> bytes | None:

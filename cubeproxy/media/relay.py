@@ -20,7 +20,7 @@ from cubeproxy.media.counters import (
     Words,
     private_words,
 )
-from cubeproxy.media.leg import Leg
+from cubeproxy.media.leg import Leg, same_key
 from cubeproxy.media.numbering import Numbering
 from cubeproxy.protocols.errors import LocalProtocolError, RemoteProtocolError
 from cubeproxy.protocols.rtp import HEADER, payload_span
@@ -61,7 +61,7 @@ class Direction:
     def _change_key(self, old: MasterKey | None) -> None:
         sink = self.sink
         new = sink.spec.send_key if sink.spec else None
-        if new != old:
+        if not same_key(old, new):
             self.numbering.forget_late()
         before = old if sink.sender is not None else None
         self.numbering.ssrc = sink.protect_with(before, new, self.numbering.ssrc, secrets.randbits(32))

@@ -92,6 +92,20 @@ def test_the_counter_rolls_over_on_both_sides_of_the_relay() -> None:
     assert line.words(1, INDEX_OUT) >> 16 == 2
 
 
+@pytest.mark.soak
+def test_four_rollovers_with_packets_overtaken_all_the_way() -> None:
+    """L9: every seventh packet comes after its successor, over the wraps too; libsrtp reads all of it."""
+    line = Line(Phone(("127.0.0.1", 4000), key(1), key(2)), Phone(("127.0.0.2", 5000), key(3), key(4)))
+    for number in range(0, 4 * 65_536 + 70, 7):
+        packets = [line.phones[0].say((number + place).to_bytes(4, "big")) for place in range(7)]
+        packets[5], packets[6] = packets[6], packets[5]
+        heard = [line.carry(0, datagram) for datagram in packets]
+        spoken = [int.from_bytes(each.payload, "big") - number for each in heard if each]
+        assert spoken == [0, 1, 2, 3, 4, 6, 5]
+    assert line.words(0, AUTH_FAILURES) == 0
+    assert line.words(0, INDEX_IN) >> 16 == line.words(1, INDEX_OUT) >> 16 == 4
+
+
 def test_an_update_with_the_same_key_keeps_the_rollover_counter() -> None:
     line = secure_line()
     line.talk(0, 66_000)
@@ -100,6 +114,14 @@ def test_an_update_with_the_same_key_keeps_the_rollover_counter() -> None:
     assert line.talk(0, 3)
     assert line.talk(1, 3)
     assert line.words(0, AUTH_FAILURES) == 0
+
+
+def test_an_update_that_announces_another_lifetime_keeps_the_context() -> None:
+    line = secure_line()
+    line.talk(0, 66_000)
+    line.phones[0].ours = MasterKey(SHA1_80, key(1).master, lifetime=1 << 31)
+    line.negotiate(line.phones[0].spec(), line.phones[1].spec())
+    assert line.talk(0, 3)
 
 
 def test_an_update_with_the_same_key_keeps_the_replay_window() -> None:
@@ -222,8 +244,11 @@ class TestAPeerThatResetsItsRolloverCounter:
         line.now += 1
         for datagram in recorded:
             line.pass_on(0, datagram)
+        line.now += 1
         heard = [line.carry(0, line.phones[0].say()) for _ in range(10)]
         assert None not in heard[1:]
+        line.now += 60
+        assert line.talk(0, 10)
 
 
 def test_a_key_with_an_identifier_expects_and_carries_it() -> None:

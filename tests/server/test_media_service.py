@@ -81,6 +81,19 @@ async def test_a_released_session_is_silent_and_its_ports_are_free() -> None:
 
 
 @live
+async def test_a_worker_keeps_no_socket_of_released_sessions() -> None:
+    async with running() as lab:
+        (await lab.call()).talk()
+        before = len(os.listdir(f"/proc/{only_worker(lab)}/fd"))
+        for _ in range(40):
+            reserved = await lab.ask()
+            assert isinstance(reserved, MediaReserved)
+            lab.service.handle(ReleaseMedia(reserved.session))
+        (await lab.call()).talk()  # commands are obeyed in order: what came before is done
+        assert len(os.listdir(f"/proc/{only_worker(lab)}/fd")) == before + 4
+
+
+@live
 async def test_a_killed_worker_loses_its_calls_and_the_next_call_works() -> None:
     async with running() as lab:
         call = await lab.call()
