@@ -11,11 +11,13 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from cubeproxy.protocols.errors import TrustError
 from cubeproxy.protocols.values import DeviceIdentity
 
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 Judge = Callable[[list[x509.Certificate]], DeviceIdentity]
 
 
@@ -23,6 +25,18 @@ def read_certificates(path: Path) -> list[x509.Certificate]:
     """Every certificate of a PEM file, or of all PEM files of a folder."""
     files = sorted(path.glob("*.pem")) if path.is_dir() else [path]
     return [one for file in files for one in x509.load_pem_x509_certificates(file.read_bytes())]
+
+
+def read_identity(certificate: Path, key: Path) -> tuple[list[x509.Certificate], PrivateKey]:
+    """A chain and its key, as TLS settings take them.
+
+    An RSA key is not proved prime again: that takes 40 ms, and a load test has hundreds of phones.
+    """
+    chain = x509.load_pem_x509_certificates(certificate.read_bytes())
+    private = serialization.load_pem_private_key(key.read_bytes(), None, unsafe_skip_rsa_key_validation=True)
+    if not isinstance(private, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey)):
+        raise ValueError(f"{key}: only RSA and EC keys are used in TLS here")
+    return chain, private
 
 
 def trusting(trusted: Iterable[x509.Certificate]) -> Judge:

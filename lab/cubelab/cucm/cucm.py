@@ -17,7 +17,7 @@ from cubelab.agent.agent import Agent
 from cubelab.agent.leg import ALLOW, SDP, Leg, State
 from cubelab.agent.requests import contact, new_request
 from cubelab.agent.switchboard import Switchboard
-from cubelab.agent.trust import read_certificates, trusting
+from cubelab.agent.trust import read_certificates, read_identity, trusting
 from cubelab.agent.voice_call import VoiceCall
 from cubelab.cucm.bridge import Bridge
 from cubelab.cucm.registrar import Binding, Registrar
@@ -72,8 +72,9 @@ class VirtualCucm(Switchboard):
         server = client = None
         if s.certificate and s.key:
             judge = trusting([one for path in s.trust for one in read_certificates(path)])
-            server = TlsServer.from_files(s.certificate, s.key, judge)
-            client = TlsClient.from_files(s.certificate, s.key, judge)
+            identity = read_identity(s.certificate, s.key)
+            server = TlsServer(*identity, judge)
+            client = TlsClient(*identity, judge)
         self.agent = Agent(self, tls=client, timers=self._timers)
         for node in s.nodes:
             await self.agent.listen(Transport.UDP, (node, s.ports[Transport.UDP]))

@@ -14,7 +14,7 @@ from cubelab.agent.credentials import Credentials
 from cubelab.agent.leg import ALLOW, SDP, Leg, State
 from cubelab.agent.requests import again, contact, new_request
 from cubelab.agent.switchboard import Switchboard
-from cubelab.agent.trust import read_certificates, trusting
+from cubelab.agent.trust import read_certificates, read_identity, trusting
 from cubelab.agent.voice_call import VoiceCall, quiet
 from cubelab.phone.dialect import contact_parameters, invite_headers, register_headers
 from cubelab.phone.settings import PhoneSettings
@@ -68,7 +68,7 @@ class VirtualPhone(Switchboard):
         tls = None
         if s.certificate and s.key:
             trusted = [one for path in s.trust for one in read_certificates(path)]
-            tls = TlsClient.from_files(s.certificate, s.key, trusting(trusted))
+            tls = TlsClient(*read_identity(s.certificate, s.key), trusting(trusted))
         self.agent = Agent(self, tls=tls, timers=self._timers)
         self.credentials = Credentials(s.number, s.password, self.agent.tokens)
         self._call_id = self.agent.tokens.call_id()
