@@ -8,8 +8,8 @@ from cubeproxy.protocols.sip.message import Message, Request, Response
 
 Kinds = dict[str | int, int]  # by method of requests and by status of responses
 METHODS = frozenset(
-    ("ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK", "PUBLISH", "REFER")
-    + ("REGISTER", "SUBSCRIBE", "UPDATE")
+    {"ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK", "PUBLISH", "REFER", "REGISTER"}
+    | {"SUBSCRIBE", "UPDATE"}
 )
 OTHER = "other"  # whatever a peer may invent
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cubelab.pki.lab import Lab, init_lab
 from tests.interop.programs.addresses import Addresses
-from tests.interop.programs.audio import write_tone
+from tests.interop.programs.audio import FRAME, judge, write_tone
 from tests.interop.programs.baresip import Account, Baresip
 from tests.interop.programs.cubeproxy import Cubeproxy
 from tests.interop.programs.kamailio import Kamailio, TlsFiles
@@ -23,6 +23,8 @@ CONFIGS = Path(__file__).parents[2] / "lab" / "configs"
 PASSWORD = "secret"
 SIP, SIPS = 5060, 5061
 UDP, TLS = "udp", "tls"
+PHONE, CORE = 440, 1000  # Hz, who says which tone
+TALK = 2.0  # s of it that a recording must hold
 
 
 @dataclass(slots=True)
@@ -70,15 +72,14 @@ class BorderLab:
         where = (self.places.access, SIPS)
         return Cubeproxy(self.folder / "proxy", text, self.pki.nvram, self.places.map, where, options)
 
-    def core(self) -> Kamailio:
-        """The publisher: a registrar with digest, over UDP, and with mutual TLS on a mixed-mode core."""
+    def core(self, node: str = "pub") -> Kamailio:
+        """A node of the cluster: a registrar with digest, over UDP, and with mutual TLS on a mixed-mode core."""
+        host = self.places.publisher if node == "pub" else self.places.subscriber
         tls = None
         if self.core_transport == TLS:
-            own = self.pki.cucm["pub"]
+            own = self.pki.cucm[node]
             tls = TlsFiles(own.certificate, own.key, self.authority)
-        return Kamailio(
-            self.folder / "core", self.places.publisher, port=SIP, tls_port=SIPS, password=PASSWORD, tls=tls
-        )
+        return Kamailio(self.folder / f"core-{node}", host, port=SIP, tls_port=SIPS, password=PASSWORD, tls=tls)
 
     def core_phone(self, user: str, hertz: int) -> Baresip:
         """A phone that registers with the core itself: RTP over UDP, or SRTP over TLS."""
@@ -128,3 +129,8 @@ def configuration(core: str) -> str:
     changed = text.replace(" session transport tcp\n", " session transport udp\n")
     assert changed != text, "the sample's core side is no longer TCP"
     return changed
+
+
+def hears(phone: Baresip, hertz: float) -> bool:
+    """Whether its newest recording holds the tone for longer than is asked for, while the call is up."""
+    return judge(phone.heard, hertz).tone * FRAME >= TALK + 1

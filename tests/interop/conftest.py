@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from cubelab.pki.lab import Lab
+from tests.interop.border_lab import BorderLab, Places
 from tests.interop.programs.addresses import Addresses
 from tests.interop.programs.process import tail
 
@@ -33,6 +35,12 @@ def pytest_runtest_makereport(
 @pytest.fixture(scope="session")
 def addresses() -> Addresses:
     return Addresses()
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory, addresses: Addresses) -> tuple[Places, Lab]:
+    """One set of certificates for all tests, with the addresses that they name."""
+    return BorderLab.pki_for(tmp_path_factory.mktemp("pki"), addresses)
 
 
 @pytest.fixture

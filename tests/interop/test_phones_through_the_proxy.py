@@ -11,23 +11,14 @@ from pathlib import Path
 import pytest
 
 from cubelab.pki.lab import Lab
-from tests.interop.border_lab import TLS, UDP, BorderLab, Places
-from tests.interop.programs.addresses import Addresses
-from tests.interop.programs.audio import FRAME, assert_tone, judge
+from tests.interop.border_lab import CORE, PHONE, TALK, TLS, UDP, BorderLab, Places, hears
+from tests.interop.programs.audio import assert_tone
 from tests.interop.programs.baresip import Baresip
 from tests.interop.programs.linphone import Linphone
 from tests.interop.programs.process import running, until
 from tests.interop.programs.sipp import TONE, Sipp
 
-TALK = 2.0  # s
-PHONE, CORE = 440, 1000  # Hz
-
 Phone = Baresip | Linphone
-
-
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory: pytest.TempPathFactory, addresses: Addresses) -> tuple[Places, Lab]:
-    return BorderLab.pki_for(tmp_path_factory.mktemp("pki"), addresses)
 
 
 @pytest.fixture
@@ -39,10 +30,6 @@ def lab(pki: tuple[Places, Lab], folder: Path, request: pytest.FixtureRequest) -
 def access_phone(lab: BorderLab, kind: str) -> Phone:
     make = lab.access_baresip if kind == "baresip" else lab.access_linphone
     return make("1001", PHONE)
-
-
-def hears(phone: Baresip, hertz: float) -> bool:
-    return judge(phone.heard, hertz).tone * FRAME >= TALK + 1
 
 
 cores = pytest.mark.parametrize("lab", [UDP, TLS], indirect=True, ids=["core-udp-rtp", "core-tls-srtp"])

@@ -170,8 +170,8 @@ class Baresip(Program):
     def hang_up(self) -> None:
         self.order("hangup")
 
-    def wait_closed(self) -> None:
-        self.wait_for(r"(?i)session closed|call.*terminated|hangup")
+    def wait_closed(self, count: int = 1) -> None:
+        self.wait_for(r"Call with .* terminated", count=count)
 
     def recording(self, what: str) -> Path:
         """The newest recording: "dec" is what it heard, "enc" what it said."""
