@@ -15,6 +15,7 @@ from enum import Enum
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from OpenSSL import crypto
+from OpenSSL._util import lib
 
 from cubeproxy.pki.names import fingerprint
 
@@ -103,20 +104,28 @@ class TrustAnchors:
 
     def chain(self, presented: Sequence[x509.Certificate], now: datetime) -> tuple[list[x509.Certificate], str]:
         """The verified chain, leaf first, up to the anchor that vouches, and its trustpoint. ChainError."""
-        store = self._store_at(now)
-        leaf, *others = [crypto.X509.from_cryptography(certificate) for certificate in presented[:DEPTH]]
         try:
-            verified = crypto.X509StoreContext(store, leaf, others).get_verified_chain()
-        except crypto.X509StoreContextError as error:
-            refusal = REFUSALS.get(error.errors[0], Refusal.OTHER)
-            raise ChainError(refusal, str(error.errors[2]), error.certificate.to_cryptography()) from None
+            verified = self._verified(presented, self._store_at(now))
+        finally:
+            clear_errors()
         chain: list[x509.Certificate] = []
         for certificate in verified:
-            chain.append(certificate.to_cryptography())
-            owner = self._owners.get(fingerprint(chain[-1]))
+            chain.append(certificate)
+            owner = self._owners.get(fingerprint(certificate))
             if owner is not None:
                 return chain, owner
         raise ChainError(Refusal.UNKNOWN_ISSUER, "no anchor in the chain", presented[0])
+
+    def _verified(self, presented: Sequence[x509.Certificate], store: crypto.X509Store) -> list[x509.Certificate]:
+        try:
+            leaf, *others = [crypto.X509.from_cryptography(certificate) for certificate in presented[:DEPTH]]
+            verified = crypto.X509StoreContext(store, leaf, others).get_verified_chain()
+            return [certificate.to_cryptography() for certificate in verified]
+        except crypto.X509StoreContextError as error:
+            refusal = REFUSALS.get(error.errors[0], Refusal.OTHER)
+            raise ChainError(refusal, str(error.errors[2]), _blamed(error, presented[0])) from None
+        except crypto.Error:  # OpenSSL is stricter than the library that loaded it
+            raise ChainError(Refusal.OTHER, "OpenSSL cannot read it", presented[0]) from None
 
     def _store_at(self, now: datetime) -> crypto.X509Store:
         """OpenSSL's store for this second. A store keeps the first time that it was given for ever: never reuse one."""
@@ -139,6 +148,22 @@ class TrustAnchors:
 
     def revocations(self, issuer: x509.Certificate) -> list[Revocations]:
         return self._revocations.get(fingerprint(issuer), [])
+
+
+def clear_errors() -> None:
+    """Empty OpenSSL's error queue of this thread.
+
+    A refused chain leaves its errors there, and up to OpenSSL 3 the next read of any TLS connection finds them and
+    fails: one peer's bad certificate would close the connection of another. pyOpenSSL has no public name for it.
+    """
+    lib.ERR_clear_error()
+
+
+def _blamed(error: crypto.X509StoreContextError, leaf: x509.Certificate) -> x509.Certificate:
+    try:
+        return error.certificate.to_cryptography()
+    except (crypto.Error, ValueError):  # what cannot be verified need not be writable
+        return leaf
 
 
 def _is_signed(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:

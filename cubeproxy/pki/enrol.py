@@ -23,7 +23,7 @@ def authenticate(folder: Path, trustpoint: str, pem: bytes) -> list[x509.Certifi
     """Take the authorities in `pem` for `trustpoint`; they stand in the place of those before. TrustError."""
     try:
         certificates = x509.load_pem_x509_certificates(pem)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise TrustError(
             f"this is no certificate in PEM: {error}", trustpoint=trustpoint, fix="download it from CUCM as .pem"
         ) from None

@@ -22,6 +22,11 @@ from cubeproxy.pki.names import DEVICE_NAME, authority_kind, common_names, devic
 from cubeproxy.protocols.errors import TrustError
 from cubeproxy.protocols.values import DeviceIdentity
 
+UNREADABLE = (
+    *(ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion),
+    x509.UnsupportedGeneralNameType,
+)  # what reading the fields of a certificate may raise, later than loading it
+
 Role = Literal["client", "server"]  # what the peer is in TLS
 Judge = Callable[[list[x509.Certificate]], DeviceIdentity]  # leaf first; raises TrustError
 
@@ -51,7 +56,7 @@ def identify(
         raise TrustError("the peer presented no certificate", fix="configure the peer to present its certificate")
     try:
         return _Judgement(chain, anchors, now, legacy, role).identity()
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except UNREADABLE as error:
         raise TrustError(f"the certificate cannot be read: {error}", fix="have it issued again") from None
 
 

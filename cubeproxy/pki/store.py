@@ -177,7 +177,7 @@ class _Reader:
         data = self._read(trustpoint, path)
         try:
             return x509.load_pem_x509_certificates(data) if data else []
-        except ValueError as error:
+        except (ValueError, x509.InvalidVersion) as error:
             self._unreadable(trustpoint, path, f"holds no certificate in PEM: {error}")
             return []
 

@@ -16,7 +16,7 @@ from tests.config.models import configs
 SAMPLES = ("sample-a", "sample-b", "sample-a-xe")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(configs())
 def test_what_is_written_is_read_back(config: Config) -> None:
     again = parse_config(write_config(config))

@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from hypothesis import given
+from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from OpenSSL._util import lib
 
 from cubelab.pki.issue import Issued, Names, issue
 from cubelab.pki.lab import Lab
@@ -238,6 +240,19 @@ def test_the_judge_asks_for_todays_trust_and_time(lab: Lab, anchors: TrustAnchor
     today[0], today[1] = anchors, NOW + timedelta(days=4000)
     with pytest.raises(TrustError):
         judge(presented(lab.phones[PHONE]))
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.integers(0, 5000), mask=st.integers(1, 255))
+def test_a_certificate_with_one_octet_changed_is_nobody(lab: Lab, anchors: TrustAnchors, place: int, mask: int) -> None:
+    der = bytearray(presented(lab.phones[PHONE])[0].public_bytes(Encoding.DER))
+    der[place % len(der)] ^= mask
+    try:
+        changed = x509.load_der_x509_certificate(bytes(der))
+    except (ValueError, x509.InvalidVersion):
+        return
+    refusal([changed], anchors)
+    assert lib.ERR_peek_error() == 0  # what is left there would break the next connection's read
 
 
 # --- revocation -------------------------------------------------------------------------------------

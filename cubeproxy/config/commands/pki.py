@@ -92,7 +92,7 @@ def _certificate(trustpoint: Trustpoint, line: Line) -> Block | None:
     def finish(der: bytes, number: int) -> None:
         try:
             x509.load_der_x509_certificate(der)
-        except ValueError:
+        except (ValueError, x509.InvalidVersion):
             raise ConfigError(
                 f"the {len(der)} octets of trustpoint {trustpoint.name} are not a certificate (X.509 in DER)",
                 number,
