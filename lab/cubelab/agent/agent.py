@@ -28,8 +28,8 @@ from cubeproxy.protocols.sip.message import Message, Request, Response, response
 from cubeproxy.protocols.sip.timers import Timers
 from cubeproxy.protocols.sip.tokens import Tokens
 from cubeproxy.protocols.values import Address, Event, Flow, Path, Transport
-from cubeproxy.transport.sip import SipTransport
-from cubeproxy.transport.tls import TlsClient, TlsServer
+from cubeproxy.transport.sip import ClientChoice, SipTransport
+from cubeproxy.transport.tls import TlsServer
 
 
 def name_of(path: Path) -> str:
@@ -90,7 +90,7 @@ class Pending:
 class Agent:
     """Transports, transactions and their clock. Implements the transport's SipHandler."""
 
-    def __init__(self, user: AgentUser, *, tls: TlsClient | None = None, timers: Timers | None = None) -> None:
+    def __init__(self, user: AgentUser, *, tls: ClientChoice = None, timers: Timers | None = None) -> None:
         self.user = user
         self.tokens = Tokens()
         self.layer = TransactionLayer(timers or Timers(), self.tokens)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cubelab.audio.tones import RATE
 from cubeproxy.protocols import g711
@@ -18,8 +18,8 @@ class Format:
 
     payload_type: int
     name: str  # as in rtpmap
-    encode: Callable[[array[int]], bytes]
-    decode: Callable[[bytes], array[int]]
+    encode: Callable[[array[int]], bytes] = field(repr=False)
+    decode: Callable[[bytes], array[int]] = field(repr=False)
 
 
 PCMU = Format(0, "PCMU", g711.encode_ulaw, g711.decode_ulaw)

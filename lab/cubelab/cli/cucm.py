@@ -32,14 +32,13 @@ def command(
     reject: Annotated[int, typer.Option(help="Answer everything with this status.")] = 0,
 ) -> None:
     """A virtual CUCM: registrar with digest, routing between registered numbers, endpoints that speak a tone."""
-    identity = pki / "cucm" / "pub" if pki else None
+    nodes = tuple(node or ["127.0.20.11"])
     settings = CucmSettings(
-        nodes=tuple(node or ["127.0.20.11"]),
+        nodes=nodes,
         users=read_pairs(user),
         endpoints={number: read_source(tone) for number, tone in read_pairs(endpoint or []).items()},
         voice=SECURE if srtp else PLAIN,
-        certificate=identity / "cert.pem" if identity else None,
-        key=identity / "key.pem" if identity else None,
+        identities=_identities(nodes, pki) if pki else {},
         trust=(pki / "cucm" / "trust",) if pki else (),
         challenge=digest,
         reuse=reuse,
@@ -48,6 +47,12 @@ def command(
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings))
+
+
+def _identities(nodes: tuple[str, ...], pki: Path) -> dict[str, tuple[Path, Path]]:
+    """The publisher's certificate for the first node, the subscribers' for the others."""
+    folders = sorted((pki / "cucm").glob("*/cert.pem"))  # pub stands before sub
+    return {node: (cert, cert.with_name("key.pem")) for node, cert in zip(nodes, folders, strict=False)}
 
 
 async def _serve(settings: CucmSettings) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
@@ -37,14 +37,13 @@ PORTS = {Transport.UDP: 5060, Transport.TCP: 5060, Transport.TLS: 5061}
 
 @dataclass(slots=True)
 class CucmSettings:
-    """`nodes` are host literals. With a certificate the cluster is in mixed mode (TLS as well)."""
+    """`nodes` are host literals. A node with an identity is in mixed mode (TLS as well)."""
 
     nodes: tuple[str, ...]
     users: dict[str, str] = field(repr=False)  # password by number
     endpoints: dict[str, Source] = field(default_factory=dict)  # what our own numbers say
     voice: VoiceProfile = PLAIN  # of our own endpoints
-    certificate: FilePath | None = None
-    key: FilePath | None = None
+    identities: Mapping[str, tuple[FilePath, FilePath]] = field(default_factory=dict)  # certificate and key by node
     trust: tuple[FilePath, ...] = ()
     challenge: bool = True
     reuse: bool = False  # call over the connection that REGISTER came by: phones without a proxy do not listen
@@ -69,17 +68,15 @@ class VirtualCucm(Switchboard):
     async def start(self) -> None:
         """Listen on every node's addresses. OSError when one is taken."""
         s = self.settings
-        server = client = None
-        if s.certificate and s.key:
-            judge = trusting([one for path in s.trust for one in read_certificates(path)])
-            identity = read_identity(s.certificate, s.key)
-            server = TlsServer(*identity, judge)
-            client = TlsClient(*identity, judge)
-        self.agent = Agent(self, tls=client, timers=self._timers)
+        judge = trusting([one for path in s.trust for one in read_certificates(path)])
+        identities = {node: read_identity(*files) for node, files in s.identities.items()}
+        clients = {node: TlsClient(*identity, judge) for node, identity in identities.items()}
+        self.agent = Agent(self, tls=lambda target: clients.get(target.local[0]), timers=self._timers)
         for node in s.nodes:
             await self.agent.listen(Transport.UDP, (node, s.ports[Transport.UDP]))
             await self.agent.listen(Transport.TCP, (node, s.ports[Transport.TCP]))
-            if server:
+            if node in identities:
+                server = TlsServer(*identities[node], judge)
                 await self.agent.listen(Transport.TLS, (node, s.ports[Transport.TLS]), server)
 
     async def close(self) -> None:

@@ -24,6 +24,9 @@ from cubeproxy.protocols.errors import RemoteProtocolError
 from cubeproxy.protocols.srtp import AuthenticationFailed, Replayed, SrtpReceiver, SrtpSender
 from cubeproxy.protocols.values import Address
 
+FIRST_PORT, LAST_PORT = 16384, 32766  # as Cisco's phones have them
+ATTEMPTS = 100
+
 
 class VoiceFault(Enum):
     NONE = "none"
@@ -74,13 +77,23 @@ class Voice(asyncio.DatagramProtocol):
 
     async def open(self, host: str, wire: Wire | None = None) -> Address:
         """Bind a port of `host`, and a link of the wire in front of it. The address to advertise."""
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(host, 0))
-        self._transport = transport
-        own = cast(Address, transport.get_extra_info("sockname")[:2])
+        self._transport = await self._bind(host)
+        own = cast(Address, self._transport.get_extra_info("sockname")[:2])
         self._link = await wire.link(inner=own) if wire else None
         self.address = self._link.address if self._link else own
         return self.address
+
+    async def _bind(self, host: str) -> asyncio.DatagramTransport:
+        """A free even port; the next one would be RTCP's (RFC 3550 11)."""
+        loop = asyncio.get_running_loop()
+        for _ in range(ATTEMPTS):
+            port = FIRST_PORT + 2 * secrets.randbelow((LAST_PORT - FIRST_PORT) // 2 + 1)
+            try:
+                transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(host, port))
+            except OSError:
+                continue
+            return transport
+        raise OSError(f"{host}: no free media port")
 
     def start(self, session: Session) -> None:
         """Speak and listen as agreed. Keys that did not change keep their stream and its rollover counter."""
