@@ -9,16 +9,21 @@ from __future__ import annotations
 import itertools
 import os
 
+NETS = 16  # /24 nets of one test run
+
 
 class Addresses:
-    """Hands out 127.x.y.z with x.y from the process, z counting up."""
+    """Hands out 127.x.y.z: x and the upper part of y from the process, the rest counts up."""
 
     def __init__(self) -> None:
         process = os.getpid()
-        self._net = f"127.{64 + process % 127}.{process // 127 % 250}"
-        self._next = itertools.count(2)
+        self._first, self._second = 64 + process % 127, process // 127 % (256 // NETS) * NETS
+        self._next = itertools.count(0)
 
     def take(self) -> str:
-        number = next(self._next)
-        assert number < 255, "more addresses than one test run should need"
-        return f"{self._net}.{number}"
+        net, host = divmod(next(self._next), 250)
+        assert net < NETS, "more addresses than one test run should need"
+        return f"127.{self._first}.{self._second + net}.{host + 2}"
+
+    def take_many(self, count: int) -> list[str]:
+        return [self.take() for _ in range(count)]
