@@ -138,9 +138,9 @@ def content_length(message: Request | Response) -> int | None:
     if not rows:
         return None
     if rows > 1:
-        raise MalformedMessage("more than one Content-Length", message=message, fatal=True)
+        raise MalformedMessage("more than one Content-Length", message=message)
     text = value_of(message.headers.first_row("content-length") or "")
     length = decimal(text, _LARGEST_LENGTH)
     if length is None:
-        raise MalformedMessage(f"bad Content-Length: {excerpt(text)}", message=message, fatal=True)
+        raise MalformedMessage(f"bad Content-Length: {excerpt(text)}", message=message)
     return length

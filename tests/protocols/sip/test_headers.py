@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import process_time
 
 import pytest
@@ -67,6 +68,8 @@ def test_folds_are_one_space_also_within_quotes() -> None:
     [
         (" leading: fold",),
         ("no colon",),
+        ("To",),
+        ("To: x\r\n fold", "Via"),
         ("X-Trailing", " : fold"),
         ("bad name: x",),
         (": x",),
@@ -110,6 +113,24 @@ def test_rows_are_changed_in_place() -> None:
     assert rows.lines() == ["Via: only", "Route: <sip:c>", "Route: <sip:d>", "X-A: 1", "Subject: new"]
     rows.prepend("Max-Forwards", "70")
     assert next(rows.items()) == ("Max-Forwards", "70")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rows: rows.add("X-A", "1"),
+        lambda rows: rows.prepend("To", "y"),
+        lambda rows: rows.set("To", "y"),
+        lambda rows: rows.remove("To"),
+        lambda rows: rows.extend("to", "y"),
+        lambda rows: rows.take(Headers(), frozenset({"to"})),
+    ],
+)
+def test_every_change_is_noted(change: Callable[[Headers], None]) -> None:
+    rows = headers("To: x")
+    assert not rows.changed
+    change(rows)
+    assert rows.changed
 
 
 def test_copies_are_independent_and_equal_until_changed() -> None:

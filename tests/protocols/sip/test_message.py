@@ -224,6 +224,7 @@ def test_these_octets_are_no_message_and_have_no_answer(data: bytes) -> None:
         b"INVITE  sip:2001@10.0.0.1  SIP/2.0",
         b"INVITE sip:2001@10.0.0.1 SIP/2.0  ",
         b"INVITE SIP/2.0",
+        b"INVITE  SIP/2.0",
         b"INVITE \t SIP/2.0",
     ],
 )
@@ -231,7 +232,8 @@ def test_a_bad_request_line_can_still_be_answered(start: bytes) -> None:
     with pytest.raises(MalformedMessage, match="bad request line") as caught:
         parse_message(INVITE.replace(b"INVITE sip:2001@10.0.0.1 SIP/2.0", start) + b"\r\n")
     assert isinstance(caught.value.message, Request)
-    assert caught.value.message.cseq.number == 101
+    assert (caught.value.message.method, caught.value.message.cseq.number) == ("INVITE", 101)
+    assert " " not in caught.value.message.uri
 
 
 @pytest.mark.parametrize("row", [b"no colon", b"bad name: x", b": x"])
@@ -270,15 +272,27 @@ def test_a_quoted_pair_may_hold_a_control_character() -> None:
     assert parse_message(data).serialise() == data
 
 
+@pytest.mark.parametrize("octet", [octet for octet in (*range(32), 127) if octet != 9])
+def test_a_bare_control_character_ends_the_head(octet: int) -> None:
+    with pytest.raises(MalformedMessage):
+        parse_message(octets(b"X: a%cb" % octet))
+    assert parse_message(octets(b"X: a\tb")).headers.get("X") == "a\tb"
+
+
 def test_heads_are_bounded() -> None:
+    assert (MAX_HEAD, MAX_ROWS) == (16384, 256)
+    spare = MAX_HEAD - len(octets(b"X: ")) + 4
+    parse_message(b"\r\n" + octets(b"X: " + b"x" * spare))
     with pytest.raises(MalformedMessage) as caught:
-        parse_message(octets(b"X: " + b"x" * MAX_HEAD))
+        parse_message(octets(b"X: " + b"x" * (spare + 1)))
     assert caught.value.status == 513
     with pytest.raises(MalformedMessage, match="header lines"):
         parse_message(octets(*[b"X: x"] * MAX_ROWS))
     with pytest.raises(MalformedMessage, match="header lines"):
         parse_message(octets(b"X: x" + b"\r\n x" * MAX_ROWS))
-    parse_message(octets(*[b"X: x"] * (MAX_ROWS - 8)))
+    parse_message(octets(*[b"X: x"] * (MAX_ROWS - 8)))  # the INVITE has 7, Content-Length is the last
+    with pytest.raises(MalformedMessage, match="header lines"):
+        parse_message(octets(*[b"X: x"] * (MAX_ROWS - 7)))
 
 
 # --- writing
