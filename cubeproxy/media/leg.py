@@ -113,8 +113,10 @@ class Leg:
         try:
             packet = receiver.unprotect(datagram)
         except Replayed:
-            self.words[REPLAYS] += 1
-            return None
+            returned = self._return_rival(datagram)
+            if returned is None:
+                self.words[REPLAYS] += 1
+            return returned
         except AuthenticationFailed:
             return self._second_look(datagram, now)
         except SrtpError:
@@ -155,17 +157,20 @@ class Leg:
 
     def _second_look(self, datagram: bytes, now: float) -> bytes | None:
         """A tag that did not verify: the key before, or a rollover counter that the peer set back."""
-        packet = None
-        if self._rival is not None:
-            packet = _try(self._rival, datagram)
-            if packet is not None:
-                self.receiver, self._rival = self._rival, None
+        packet = self._return_rival(datagram)
         if packet is None and self._old is not None and now < self._old_until:
             packet = _try(self._old, datagram)
         if packet is None and now < self._restart_until and now - self._verified_at > RESTART_SILENCE:
             packet = self._try_restart(datagram, now)
         if packet is None:
             self.words[AUTH_FAILURES] += 1
+        return packet
+
+    def _return_rival(self, datagram: bytes) -> bytes | None:
+        """The packet under the context that a restart displaced: if it verifies, there was no restart."""
+        packet = _try(self._rival, datagram) if self._rival is not None else None
+        if packet is not None:
+            self.receiver, self._rival = self._rival, None
         return packet
 
     def _try_restart(self, datagram: bytes, now: float) -> bytes | None:
@@ -183,7 +188,7 @@ class Leg:
         trial = SrtpReceiver(key)
         packet = _try(trial, datagram)
         if packet is not None:
-            self._rival = self._rival or receiver
+            self._rival = receiver
             self.receiver, self._verified_at = trial, now
         return packet
 

@@ -34,7 +34,6 @@ class Numbering:
         "_offset",
         "_restart",
         "_seen",
-        "_started",
         "_timestamp_offset",
         "_transit",
         "clock",
@@ -61,7 +60,6 @@ class Numbering:
         self._seen = 0  # bit n: highest - n has been taken
         self._restart = -1  # the sequence number that would confirm a restart of the sender
         self._transit = 0
-        self._started = False
         # A start well inside the first half: RFC 3711 3.3.1 guesses the rollover wrongly near the wrap.
         self.ssrc = secrets.randbelow(MASK32) + 1
         self.last = secrets.randbelow(0x4000) + 0x1000  # newest index that went out
@@ -95,9 +93,8 @@ class Numbering:
         """A sender that we did not know, or one that counts anew."""
         self.source = source
         self.highest = self._first = 0x10000 | sequence  # room below for packets that were overtaken at the start
-        self._floor = self.highest if self._started else 0
         self._seen = 1
-        self._started = self.fresh = self.join = True
+        self.fresh = self.join = True
         self._restart = -1
         self._transit = 0
 

@@ -185,6 +185,34 @@ def test_a_key_that_comes_back_never_repeats_a_keystream() -> None:
     assert first != last
 
 
+def test_a_new_key_protects_nothing_that_was_overtaken() -> None:
+    """At a change of key the rollover counter begins anew: a number from before a wrap would get the wrong one."""
+    line = Line(Phone(("127.0.0.1", 4000)), Phone(("127.0.0.2", 5000), key(3), key(4)))
+    line.talk(0)
+    late = line.phones[0].say()
+    line.talk(0)
+    line.phones[1].use(key(5), key(6))
+    line.negotiate(line.phones[0].spec(), line.phones[1].spec())
+    assert line.pass_on(0, late) is None
+    assert line.talk(0, 3)
+
+
+def test_the_same_key_protects_what_was_overtaken_over_an_update() -> None:
+    line = Line(Phone(("127.0.0.1", 4000)), Phone(("127.0.0.2", 5000), key(3), key(4)))
+    line.talk(0)
+    late = line.phones[0].say()
+    line.talk(0)
+    line.negotiate(line.phones[0].spec(), line.phones[1].spec())
+    assert line.carry(0, late)
+
+
+def test_a_key_whose_lifetime_is_over_sends_nothing_more_and_the_call_goes_on() -> None:
+    line = secure_line(send_key=MasterKey(SHA1_80, key(2).master, lifetime=3))
+    spoken = [line.pass_on(1, line.phones[1].say()) for _ in range(5)]
+    assert [each is not None for each in spoken] == [True, True, True, False, False]
+    assert line.talk(0, 2)
+
+
 def test_going_clear_and_back_to_the_same_key_never_repeats_a_keystream() -> None:
     line = secure_line()
     phone = line.phones[0]
@@ -223,31 +251,42 @@ class TestAPeerThatResetsItsRolloverCounter:
         self.restart(line)
         assert not any(line.carry(0, line.phones[0].say()) for _ in range(50))
 
+    def recorded(self, line: Line, before: int) -> list[bytes]:
+        """Fifty packets that an eavesdropper kept, heard after `before` others."""
+        line.talk(0, before)
+        kept = [line.phones[0].say() for _ in range(50)]
+        for datagram in kept:
+            assert line.carry(0, datagram)
+        return kept
+
     def test_old_packets_cannot_pose_as_one_while_the_peer_talks(self) -> None:
         line = secure_line()
-        recorded = [line.phones[0].say() for _ in range(50)]
-        for datagram in recorded:
-            line.carry(0, datagram)
-        line.talk(0, 66_000)
+        kept = self.recorded(line, 10_000)
+        line.talk(0, 57_000)
         line.negotiate(line.phones[0].spec(), line.phones[1].spec())
-        for datagram in recorded:
+        for datagram in kept:
             assert line.pass_on(0, datagram, ("127.0.9.9", 6666)) is None
             line.talk(0)
 
     def test_old_packets_in_a_pause_do_not_lock_the_peer_out(self) -> None:
         line = secure_line()
-        recorded = [line.phones[0].say() for _ in range(50)]
-        for datagram in recorded:
-            line.carry(0, datagram)
-        line.talk(0, 66_000)
+        kept = self.recorded(line, 10_000)
+        line.talk(0, 57_000)
         line.negotiate(line.phones[0].spec(), line.phones[1].spec())
         line.now += 1
-        for datagram in recorded:
-            line.pass_on(0, datagram)
-        line.now += 1
-        heard = [line.carry(0, line.phones[0].say()) for _ in range(10)]
-        assert None not in heard[1:]
+        assert any(line.pass_on(0, datagram) for datagram in kept), "the price of following such a peer"
         line.now += 60
+        heard = [line.carry(0, line.phones[0].say()) for _ in range(10)]
+        assert None not in heard[2:], "but its next packet brings the right context back"
+
+    def test_old_packets_of_the_first_rollover_cannot_pose_as_one_within_it(self) -> None:
+        """Half the sequence space behind they look like the next rollover, but nothing can have been reset."""
+        line = secure_line()
+        kept = self.recorded(line, 10)
+        line.talk(0, 40_000)
+        line.negotiate(line.phones[0].spec(), line.phones[1].spec())
+        line.now += 1
+        assert not any(line.pass_on(0, datagram) for datagram in kept)
         assert line.talk(0, 10)
 
 

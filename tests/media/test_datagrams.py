@@ -80,8 +80,9 @@ def test_a_header_that_does_not_fit_is_malformed(first: int, between: bytes, pay
     assert line.talk(0)
 
 
-def test_a_packet_too_long_to_protect_is_malformed() -> None:
-    line = secure_line()
+@pytest.mark.parametrize("make", LINES)
+def test_a_packet_too_long_to_protect_is_malformed_on_every_kind_of_call(make: Callable[[], Line]) -> None:
+    line = make()
     assert line.carry(1, line.phones[1].say(bytes(MAX_RTP - 12)))
     assert line.pass_on(1, line.phones[1].say(bytes(MAX_RTP - 11))) is None
     assert line.words(1, MALFORMED) == 1

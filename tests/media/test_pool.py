@@ -152,6 +152,14 @@ def test_a_lost_worker_loses_its_sessions_and_no_others() -> None:
     assert reserve(pool, 9)[1] == 2
 
 
+def test_a_released_session_is_not_lost_later() -> None:
+    pool = make()
+    released, _worker = reserve(pool, 1)
+    kept, _worker = reserve(pool, 2)
+    pool.receive(ReleaseMedia(released), 0)
+    assert pool.lost(1, "died", 0) == [MediaLost(kept, "died")]
+
+
 def test_commands_for_a_session_that_is_gone_are_nothing() -> None:
     pool = make()
     session, _worker = reserve(pool)
