@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from cubeproxy.protocols.sip.message import Headers, Request
 from cubeproxy.protocols.sip.tokens import Tokens
-from cubeproxy.protocols.sip.uri import Uri, unbracket
-from cubeproxy.protocols.values import Address, Target, Transport
+from cubeproxy.protocols.values import Address, Transport
 
 DEFAULT_PORT = {Transport.UDP: 5060, Transport.TCP: 5060, Transport.TLS: 5061}
 
@@ -42,12 +41,3 @@ def again(request: Request, sequence: int) -> Request:
     headers.remove("Via")
     headers.set("CSeq", f"{sequence} {request.method}")
     return Request(request.method, request.uri, headers, request.body)
-
-
-def target_of(uri: str, local: Address, default: Transport = Transport.UDP) -> Target:
-    """Where a SIP URI with a literal host points at (no DNS in the lab)."""
-
-    parsed = Uri.parse(uri)
-    named = (parsed.params.get("transport") or "").upper()
-    transport = Transport(named) if named in Transport.__members__ else default
-    return Target(transport, unbracket(parsed.host), parsed.port or DEFAULT_PORT[transport], local)
