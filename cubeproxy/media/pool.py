@@ -104,7 +104,7 @@ class MediaPool:
         placement = self.sessions[session]
         families = [INET6 if ":" in host else INET for host, _port in placement.rtp]
         opened = Open(session, placement.slot, *families)
-        return [Send(placement.worker, opened), MediaReserved(placement.ticket, session, placement.rtp)]
+        return [MediaReserved(placement.ticket, session, placement.rtp), Send(placement.worker, opened)]
 
     def occupied(self, session: int, leg: int, now: float) -> list[Effect]:
         """A port of this leg's pair is somebody else's: the pair rests, another is tried."""

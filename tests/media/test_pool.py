@@ -41,7 +41,7 @@ def reserve(pool: MediaPool, ticket: int = 1, now: float = 0.0) -> tuple[int, in
     """A bound session: its number and its worker."""
     (bind,) = pool.receive(ask(ticket), now)
     assert isinstance(bind, Bind)
-    opened, reserved = pool.bound(bind.session)
+    reserved, opened = pool.bound(bind.session)
     assert isinstance(opened, Send)
     assert isinstance(reserved, MediaReserved)
     return bind.session, opened.worker
@@ -58,13 +58,13 @@ def test_a_reservation_binds_then_opens_and_answers_with_its_ticket() -> None:
     pool = make()
     (bind,) = pool.receive(ask(7), 0)
     assert bind == Bind(1, (("127.0.0.1", 100), ("127.0.0.2", 100)))
-    assert pool.bound(1) == [Send(1, Open(1, 0, 2, 2)), MediaReserved(7, 1, (("127.0.0.1", 100), ("127.0.0.2", 100)))]
+    assert pool.bound(1) == [MediaReserved(7, 1, (("127.0.0.1", 100), ("127.0.0.2", 100))), Send(1, Open(1, 0, 2, 2))]
 
 
 def test_an_ipv6_leg_is_opened_as_one() -> None:
     pool = make()
     pool.receive(ask(local=("127.0.0.1", "::1")), 0)
-    assert pool.bound(1)[0] == Send(1, Open(1, 0, 2, 10))
+    assert pool.bound(1)[1] == Send(1, Open(1, 0, 2, 10))
 
 
 def test_both_legs_on_one_address_get_two_pairs() -> None:

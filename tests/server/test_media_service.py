@@ -167,6 +167,16 @@ async def test_closing_ends_the_workers() -> None:
 
 
 @live
+async def test_workers_can_be_left_to_their_calls() -> None:
+    async with running() as lab:
+        call = await lab.call()
+        pid = only_worker(lab)
+        await lab.service.close(orphan=True)
+        call.talk(20)
+        os.kill(pid, signal.SIGKILL)
+
+
+@live
 async def test_draining_waits_for_the_calls_and_takes_no_new_ones() -> None:
     async with running() as lab:
         call = await lab.call()
