@@ -197,7 +197,7 @@ class Border:
 
     def _drain(self, drain: Drain, now: float) -> None:
         self.calls.draining = True
-        self.user.report("proxy.draining", Severity.NOTICE, f"draining: {len(self.calls)} calls are up")
+        self.user.report("proxy.draining", Severity.NOTICE, f"draining, calls up: {len(self.calls)}")
         self.user.alarms.set("drain", now + drain.limit, self._cut)
 
     def _cut(self, now: float) -> None:

@@ -72,6 +72,7 @@ class Proxy:
         self._timer: asyncio.TimerHandle | None = None
         self._armed: float | None = None
         self._draining = False
+        self._closing = False
 
     async def start(self) -> None:
         """Open every listener. OSError, ConfigError or TrustError when one cannot be opened."""
@@ -97,14 +98,12 @@ class Proxy:
         self._run(self.border.start(self.loop.time()))
 
     def drain(self) -> None:
-        """The first call lets calls finish within the limit; a second one ends at once."""
-        if self._draining:
-            self.finished.set()
-            return
+        """The first call lets calls finish within the limit, a second one ends them at once."""
+        self.feed(Drain(0.0 if self._draining else self.settings.drain))
         self._draining = True
-        self.feed(Drain(self.settings.drain))
 
     async def close(self) -> None:
+        self._closing = True
         if self._timer is not None:
             self._timer.cancel()
         await self.transport.close()
@@ -133,7 +132,8 @@ class Proxy:
         self.feed(Malformed(flow, error, message))
 
     def closed(self, flow: Flow, cause: str) -> None:
-        self.feed(FlowClosed(flow, cause))
+        if not self._closing:  # when we close everything ourselves, nobody lost a connection
+            self.feed(FlowClosed(flow, cause))
 
     def failed(self, path: Path, cause: str) -> None:
         self.feed(PathFailed(path, cause))
