@@ -77,7 +77,7 @@ async def _measure(system: System, load: Load) -> CallResult:
     answerer = Answerer(core_host, (core_host, 40000))
     await answerer.open(core_port)
     caller = Caller(system.number, system.domain, load.hold, secure=system.secure)
-    await _connect(caller, system)
+    await connect(caller, system)
     try:
         await caller.run(load.rate, WARM_UP)
         caller.outcome = type(caller.outcome)()
@@ -92,7 +92,8 @@ async def _measure(system: System, load: Load) -> CallResult:
             link.close()
 
 
-async def _connect(caller: Caller, system: System) -> None:
+async def connect(caller: Caller, system: System) -> None:
+    """Opens the phones' connections and registers them, or one UDP socket for all."""
     host = system.enter[0]
     if not system.tls:
         link = await open_udp(caller.received, host, target=system.enter)
