@@ -128,6 +128,15 @@ def test_a_proof_is_good_for_one_question_only() -> None:
     assert not verify(good, "BYE", "p", challenge=challenge)
 
 
+@pytest.mark.parametrize(("algorithm", "qop"), [("SHA-512-256", "auth"), ("MD5", "auth-int"), ("", "token")])
+def test_what_we_cannot_compute_is_never_right(algorithm: str, qop: str) -> None:
+    """Even when the hash is the one that our own function gives for these words."""
+    known = {"realm": "r", "method": "BYE", "uri": "sip:x", "nonce": "n", "nc": "00000001", "cnonce": "c"}
+    proof = response(algorithm, user="u", password="p", qop=qop, **known)
+    credentials = Credentials("u", "r", "n", "sip:x", proof, algorithm, qop, "c", "00000001")
+    assert not verify(credentials, "BYE", "p")
+
+
 def test_a_downgrade_is_no_answer() -> None:
     """Right hashes, but not of what was asked: another algorithm, no qop, another realm."""
     asked = Challenge("r", "n", algorithm="SHA-256", qop=("auth",))
@@ -142,6 +151,8 @@ def test_a_downgrade_is_no_answer() -> None:
     [
         "",
         "Basic abc",
+        'Bearer realm="x", nonce="y"',
+        'Digestrealm="x", nonce="y"',
         "NoOneKnowsThisScheme opaque-data=here",
         "Digest",
         'Digest realm="x"',
