@@ -168,8 +168,8 @@ class Calls:
         return "", [Route(peer, binding.flow, str(binding.contact.uri), host, binding.user, binding.device)], ""
 
     def trusts(self, flow: Flow) -> bool:
-        """Whether a core-side source may speak to us: by its address, or by a certificate that was judged."""
-        return flow.identity is not None or self.trusts_host(flow.remote[0])
+        """Whether a core-side source may speak to us: by its address, or by a certificate that is no phone's."""
+        return (flow.identity is not None and flow.identity.kind == "peer") or self.trusts_host(flow.remote[0])
 
     def trusts_host(self, host: str) -> bool:
         """By address alone (vendor: `ip address trusted list`, and whatever a session target names)."""

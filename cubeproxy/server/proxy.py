@@ -21,9 +21,10 @@ from cubeproxy.border.effects import (
     PathFailed,
     Transmit,
 )
+from cubeproxy.border.plan import Listener
 from cubeproxy.config.model import Config
 from cubeproxy.pki.store import Store
-from cubeproxy.protocols.errors import RemoteProtocolError
+from cubeproxy.protocols.errors import ConfigError, RemoteProtocolError
 from cubeproxy.protocols.sip.message import Message, Request, Response
 from cubeproxy.protocols.values import (
     Event,
@@ -33,7 +34,6 @@ from cubeproxy.protocols.values import (
     ReleaseMedia,
     ReserveMedia,
     Severity,
-    Side,
     Transport,
     UpdateMedia,
 )
@@ -42,7 +42,7 @@ from cubeproxy.server.media import MediaService
 from cubeproxy.server.settings import Settings
 from cubeproxy.server.tls import TlsPolicy
 from cubeproxy.transport.sip import SipTransport
-from cubeproxy.transport.tls import format_address, open_keylog
+from cubeproxy.transport.tls import TlsServer, format_address, open_keylog
 from cubeproxy.views.sources import Sources
 
 
@@ -81,13 +81,7 @@ class Proxy:
             self.tls.server() if any(each.transport is Transport.TLS for each in self.border.plan.listeners) else None
         )
         for listener in self.border.plan.listeners:
-            trusted = self.border.calls.trusts_host if listener.side is Side.CORE else None
-            await self.transport.listen(
-                listener.transport,
-                listener.address,
-                server if listener.transport is Transport.TLS else None,
-                trusted=trusted,
-            )
+            await self._listen(listener, server)
             self.log.write(
                 Event(
                     "proxy.listening",
@@ -96,6 +90,18 @@ class Proxy:
                 )
             )
         self._run(self.border.start(self.loop.time()))
+
+    async def _listen(self, listener: Listener, server: TlsServer | None) -> None:
+        """Open one listener. Over TLS a certificate says who may speak, else the core side goes by address."""
+        secure = listener.transport is Transport.TLS
+        try:
+            await self.transport.listen(listener.transport, listener.address, server if secure else None)
+        except OSError as error:
+            where = f"{listener.transport.value} {format_address(listener.address)}"
+            raise ConfigError(
+                f"cannot listen on the {listener.side.value} side, {where}: {error.strerror}",
+                fix="end what uses this address, or put another in its place with --map",
+            ) from None
 
     def drain(self) -> None:
         """The first call lets calls finish within the limit, a second one ends them at once."""

@@ -127,7 +127,7 @@ def alive(pid: int) -> bool:
 async def until(condition: Callable[[], bool], patience: float = 10.0) -> None:
     """Poll a condition; TimeoutError when it never holds."""
     async with asyncio.timeout(patience):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - other processes set no event
             await asyncio.sleep(0.02)
 
 

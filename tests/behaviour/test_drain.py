@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+
 from cubelab.agent.leg import State
 from cubelab.agent.voice_call import CallFailed
 from tests.behaviour.stage import Stage, until

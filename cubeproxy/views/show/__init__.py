@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from cubeproxy.views.show.calls import active_brief, active_compact, active_summary, total_calls
 from cubeproxy.views.show.dialpeers import dial_peer_summary
+from cubeproxy.views.show.filters import apply_filter
 from cubeproxy.views.show.media import rtp_connections
 from cubeproxy.views.show.registrations import passthrough_status
 from cubeproxy.views.show.system import version
@@ -31,6 +32,11 @@ class Show:
 
     def answer(self, line: str) -> str:
         """The text of one command, with or without `show` in front of it."""
+        line, bar, words_behind = line.partition("|")
+        text = self._text(line)
+        return apply_filter(text, words_behind) if bar and not text.startswith("%") else text
+
+    def _text(self, line: str) -> str:
         words = line.lower().split()
         if words and len(words[0]) >= 2 and "show".startswith(words[0]):
             words = words[1:]

@@ -1,0 +1,90 @@
+"""The command line: what it teaches, and one line of what went wrong with the fix beside it."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cubelab import data
+from cubelab.pki.lab import init_lab
+from cubeproxy.cli.main import app
+
+RUN = CliRunner()
+MAP = ["--map", f"@{data.config('sample-a-xe.ios').parent / 'lab.map'}"]
+
+
+def invoke(*words: str) -> tuple[int, str]:
+    result = RUN.invoke(app, list(words))
+    return result.exit_code, result.output
+
+
+def test_help_names_every_command() -> None:
+    code, text = invoke("--help")
+    assert code == 0
+    for command in ("run", "show", "check"):
+        assert command in text
+
+
+def test_check_says_what_would_listen_and_what_was_passed_over() -> None:
+    code, text = invoke("check", str(data.config("sample-a-xe.ios")))
+    assert code == 0
+    assert "listens  access  TLS 192.0.2.1:5061" in text
+    assert "srtp strict" in text
+    assert "passed   line" in text
+    assert "personality iosxe" in text
+
+
+def test_check_fails_on_a_name_that_nothing_defines(tmp_path: Path) -> None:
+    config = data.config("sample-a-xe.ios").read_text().replace("incoming uri request ACC", "incoming uri request AXX")
+    (tmp_path / "broken.ios").write_text(config)
+    code, text = invoke("check", str(tmp_path / "broken.ios"))
+    assert code == 1
+    assert "AXX" in text
+    assert "fix:" in text
+
+
+def test_an_error_names_the_line(tmp_path: Path) -> None:
+    (tmp_path / "bad.ios").write_text("version 17.9\nvoice service voip\n rtp-port range 9 1\n")
+    code, text = invoke("run", str(tmp_path / "bad.ios"))
+    assert code == 2
+    assert "line 3" in text
+
+
+def test_a_missing_file_is_said_plainly(tmp_path: Path) -> None:
+    code, text = invoke("run", str(tmp_path / "none.ios"))
+    assert code == 2
+    assert "No such file" in text
+    assert "Traceback" not in text
+
+
+def test_a_missing_key_names_trustpoint_and_fix(tmp_path: Path) -> None:
+    code, text = invoke("run", str(data.config("sample-a-xe.ios")), "--nvram", str(tmp_path), *MAP)
+    assert code == 1
+    assert "CUBE_SS" in text
+    assert "fix:" in text
+
+
+def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:
+    init_lab(tmp_path / "nvram")
+    with socket.create_server(("127.99.1.1", 5061)):
+        mapping = ["--map", "192.0.2.1=127.99.1.1", "--map", "198.51.100.1=127.99.2.1"]
+        code, text = invoke("run", str(data.config("sample-a-xe.ios")), "--nvram", str(tmp_path / "nvram"), *mapping)
+    assert code == 1
+    assert "in use" in text
+    assert "127.99.1.1" in text
+
+
+def test_show_without_words_lists_the_commands() -> None:
+    code, text = invoke("show")
+    assert code == 0
+    assert "show call active voice brief" in text
+
+
+@pytest.mark.parametrize("words", [["show", "version"], ["show", "version", "--control", "/nowhere/at.all"]])
+def test_show_needs_a_proxy(words: list[str]) -> None:
+    code, text = invoke(*words)
+    assert code != 0
+    assert "cubeproxy:" in text
