@@ -13,6 +13,7 @@ def test_a_good_request_passes() -> None:
     validate_request(request())
     validate_request(request(b"v: SIP/2.0/UDP b, SIP/2.0/UDP c", b"Route: <sip:x;lr>,<sip:y;lr>", b"Route: <sip:z>"))
     validate_request(request(b"Contact: *", without=b"Contact"))
+    validate_request(request(b"CSeq: 2147483647 INVITE", without=b"CSeq"))
 
 
 @pytest.mark.parametrize("name", [b"Max-Forwards", b"Contact"])
