@@ -1,6 +1,7 @@
 # Every target works on a fresh machine: it makes the virtual environment first.
 #   make demo [ARGS=...]   the main job, with evidence
-#   make test [ARGS=...]   all tests but the soaks; as root it also installs the Debian packages of tests/interop
+#   make test [ARGS=...]   all tests but the soaks; as root it also installs the Debian packages of tests/interop.
+#                          With ARGS (for pytest) a part of them, and then no coverage is demanded
 #   make soak [ARGS=...]   the long tests
 #   make bench [ARGS=...]  benchmarks beside other programs
 #   make venv              the virtual environment alone
@@ -20,7 +21,7 @@ demo: venv
 	@$(BIN)/cubeproxy demo $(ARGS)
 
 test: venv packages
-	@$(BIN)/python -m coverage run -m pytest --coverage-gate $(COVERAGE_GATE) $(ARGS)
+	@$(BIN)/python -m coverage run -m pytest $(if $(ARGS),$(ARGS),--coverage-gate $(COVERAGE_GATE))
 
 soak: venv packages
 	@$(BIN)/python -m pytest --soak $(ARGS)
@@ -30,11 +31,12 @@ bench: $(VENV)/.ready-bench packages
 
 venv: $(VENV)/.ready
 
-# Made again only when pyproject.toml changed. The stamp is written last: a set-up that broke off starts anew.
+# Brought up to date when pyproject.toml changed, made from scratch when its Python does not run. The stamp is
+# written last: a set-up that broke off is done again.
 $(VENV)/.ready: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found" >&2; exit 1; }
 	@echo "setting up $(VENV) with $(PYTHON)"
-	@$(PYTHON) -m venv --clear $(VENV) || { \
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || { \
 		echo "$(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@$(PIP) install --editable '.[test]'
 	@touch $@
