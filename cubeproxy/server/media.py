@@ -78,7 +78,6 @@ class MediaService:
         self._started = 0
         self._losses: deque[float] = deque(maxlen=RESTARTS)
         self._places: dict[int, tuple[WorkerProcess, int]] = {}  # session -> who counts it, and in which slot
-        self._events: deque[MediaEvent] = deque()
         self._empty = asyncio.Event()
         self._timers: set[asyncio.TimerHandle] = set()
         self._closed = False
@@ -192,13 +191,7 @@ class MediaService:
                 self._carry_out([effect])
 
     def _tell(self, event: MediaEvent) -> None:
-        self._events.append(event)
-        if len(self._events) == 1:
-            self._loop.call_soon(self._tell_all)
-
-    def _tell_all(self) -> None:
-        while self._events:
-            self._on_event(self._events.popleft())
+        self._loop.call_soon(self._on_event, event)
 
     def _note_empty(self) -> None:
         if self._pool.draining and not self._pool.sessions:
