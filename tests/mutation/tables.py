@@ -107,4 +107,6 @@ TABLES = (
         equivalent={"OFFERED ACK_OFFER does advance": "ACK 0 moves nothing: the window is sent from its beginning"},
     ),
     Held("cubeproxy.protocols.tftp.receiver.RECEIVER", "tests.protocols.tftp.test_receiver"),
+    Held("cubeproxy.protocols.capf.server.SERVER", "tests.protocols.capf.test_server"),
+    Held("cubeproxy.protocols.capf.client.CLIENT", "tests.protocols.capf.test_client"),
 )
