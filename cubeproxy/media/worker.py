@@ -85,7 +85,8 @@ class Worker:
         self._lease_end = time.monotonic() + 3600.0
         self._ports: dict[int, Port] = {}
         self._epoll = select.epoll()
-        self._epoll.register(seam.fileno(), select.EPOLLIN)
+        self._seam_descriptor = seam.fileno()
+        self._epoll.register(self._seam_descriptor, select.EPOLLIN)
         self._faults: set[str] = set()
 
     def run(self) -> None:
@@ -101,14 +102,19 @@ class Worker:
                 self._look(now)
 
     def _serve(self, events: list[tuple[int, int]], now: float) -> None:
-        """One datagram from every port that has one: a busy port cannot keep the others waiting."""
+        """Commands first, then one datagram from every port that has one.
+
+        In this order a packet never meets a session older than the command that was sent before it; and a
+        busy port cannot keep the others waiting.
+        """
+        ready = dict(events)
+        if ready.pop(self._seam_descriptor, 0) and not self.orphaned:
+            self._read_seam(now)
         ports = self._ports
-        seam_ready = False
-        for descriptor, _mask in events:
+        for descriptor in ready:
             port = ports.get(descriptor)
             if port is None:
-                seam_ready = True
-                continue
+                continue  # closed by one of these commands
             read, receive, leg, send = port
             try:
                 datagram, source = read(MAX_DATAGRAM)
@@ -119,8 +125,6 @@ class Worker:
                 pass  # nothing there any more, or the kernel has no room or no route: a packet lost
             except Exception as error:  # a packet never ends a call, nor a mistake of ours all calls
                 self._mistake(descriptor, error)
-        if seam_ready and not self.orphaned:
-            self._read_seam(now)
 
     def _mistake(self, descriptor: int, error: Exception) -> None:
         for call in self.calls.values():
@@ -220,7 +224,8 @@ class Worker:
 
     def _orphan(self, now: float) -> None:
         self.orphaned = True
-        self._epoll.unregister(self.seam.fileno())
+        self._epoll.unregister(self._seam_descriptor)
+        self._seam_descriptor = -1  # the number may be a media socket's next
         self.seam.close()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         for call in self.calls.values():
