@@ -24,6 +24,7 @@ T = TypeVar("T")
 POLL = 0.05  # s, between two looks at a condition
 PATIENCE = 20.0  # s, a shared machine may stall for seconds
 PORTS = range(20000, 32000)  # below Linux's ephemeral ports
+HANDED_OUT: set[tuple[str, int]] = set()
 TAIL = 60  # lines of a log that a failure shows
 
 
@@ -60,10 +61,12 @@ def free_port(host: str) -> int:
 
 
 def free_ports(host: str, count: int) -> int:
-    """The first of `count` free ports in a row; even."""
-    for _ in range(200):
+    """The first of `count` free ports in a row; even. None is handed out twice: who asked may not have bound it yet."""
+    for _ in range(1000):
         first = random.randrange(PORTS.start, PORTS.stop - count, 2)
-        if all(_free(host, port) for port in range(first, first + count)):
+        wanted = [(host, port) for port in range(first, first + count)]
+        if HANDED_OUT.isdisjoint(wanted) and all(_free(*each) for each in wanted):
+            HANDED_OUT.update(wanted)
             return first
     raise AssertionError(f"no {count} free ports in a row on {host}")
 
