@@ -98,8 +98,10 @@ class _Judgement:
             name, self.subject, self.issuer, kind or ("LSC" if name else "peer"), trustpoint, fingerprint(self.leaf)
         )
 
-    def refuse(self, text: str, trustpoint: str = "", fix: str = "") -> TrustError:
-        return TrustError(text, subject=self.subject, issuer=self.issuer, trustpoint=trustpoint, fix=fix)
+    def refuse(self, text: str, trustpoint: str = "", fix: str = "", alert: str = "rejected") -> TrustError:
+        return TrustError(
+            text, subject=self.subject, issuer=self.issuer, trustpoint=trustpoint, fix=fix, alert=alert
+        )
 
     # --- the chain -----------------------------------------------------------------------------------
 
@@ -111,7 +113,9 @@ class _Judgement:
                 case Refusal.EXPIRED | Refusal.NOT_YET_VALID:
                     raise self._outside_validity(error.certificate) from None
                 case Refusal.UNKNOWN_ISSUER | Refusal.BAD_SIGNATURE:
-                    raise self._unknown(error) from None
+                    unknown = self._unknown(error)
+                    unknown.alert = "unknown-ca"
+                    raise unknown from None
                 case Refusal.NOT_AN_AUTHORITY:
                     text = f"{shown(error.certificate.subject)} signed it and is no authority"
                     raise self.refuse(text, fix="have the certificate issued by an authority") from None
@@ -131,8 +135,9 @@ class _Judgement:
         fix = "install an LSC (CAPF): a MIC cannot be renewed" if mic else "renew it: install the LSC again (CAPF)"
         if whose:
             trustpoint = self.anchors.namesake(certificate.subject)
-            return self.refuse(f"the certificate{whose} expired on {end:%Y-%m-%d}", trustpoint, self._fix(trustpoint))
-        return self.refuse(f"the certificate expired on {end:%Y-%m-%d}", fix=fix)
+            text = f"the certificate{whose} expired on {end:%Y-%m-%d}"
+            return self.refuse(text, trustpoint, self._fix(trustpoint), "expired")
+        return self.refuse(f"the certificate expired on {end:%Y-%m-%d}", fix=fix, alert="expired")
 
     def _unknown(self, error: ChainError) -> TrustError:
         """No trustpoint, or one of the same name with another key."""
@@ -216,13 +221,14 @@ class _Judgement:
             pass
         else:
             if not (usage.digital_signature or (self.role == "server" and usage.key_encipherment)):
-                raise self.refuse("its key usage does not allow digital signatures", trustpoint, fix)
+                raise self.refuse("its key usage does not allow digital signatures", trustpoint, fix, "purpose")
         try:
             purposes = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         except x509.ExtensionNotFound:
             return
         if PURPOSES[self.role] not in purposes and ANY_PURPOSE not in purposes:
-            raise self.refuse(f"its extended key usage does not allow {self.role} authentication", trustpoint, fix)
+            text = f"its extended key usage does not allow {self.role} authentication"
+            raise self.refuse(text, trustpoint, fix, "purpose")
 
     def _check_revocation(self, chain: Sequence[x509.Certificate], trustpoint: str) -> None:
         """Against the revocation lists that are there; an authority without a list revokes nobody."""
@@ -230,7 +236,7 @@ class _Judgement:
             lists = self.anchors.revocations(issuer)
             if any(revocations.lists(certificate.serial_number) for revocations in lists):
                 who = "it" if certificate == self.leaf else shown(certificate.subject)
-                raise self.refuse(f"{who} is revoked", trustpoint, "install a new certificate")
+                raise self.refuse(f"{who} is revoked", trustpoint, "install a new certificate", "revoked")
         if trustpoint in self.anchors.crl_required and len(chain) > 1:
             lists = self.anchors.revocations(chain[-1])
             if not lists or all(revocations.stale(self.now) for revocations in lists):

@@ -43,14 +43,27 @@ class ResourceExhausted(CubeError):
 
 
 class TrustError(CubeError):
-    """A certificate was refused: whose, why, which trustpoint would be needed, and what to do."""
+    """A certificate was refused: whose, why, which trustpoint would be needed, and what to do.
 
-    def __init__(self, text: str, *, subject: str = "", issuer: str = "", trustpoint: str = "", fix: str = "") -> None:
+    `alert` is what its owner is told by TLS: "unknown-ca", "expired", "revoked", "purpose" or "rejected".
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        subject: str = "",
+        issuer: str = "",
+        trustpoint: str = "",
+        fix: str = "",
+        alert: str = "rejected",
+    ) -> None:
         super().__init__(text)
         self.subject = subject
         self.issuer = issuer
         self.trustpoint = trustpoint
         self.fix = fix
+        self.alert = alert
 
 
 class ConfigError(CubeError):

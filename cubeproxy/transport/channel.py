@@ -24,6 +24,7 @@ from cubeproxy.transport.refusals import (
     reason_of,
     refused,
 )
+from cubeproxy.transport.verify import ACCEPTED, ALERTS, REJECTED
 
 if TYPE_CHECKING:
     from cubeproxy.transport.tls import TlsSettings
@@ -200,23 +201,30 @@ class TlsChannel:
 
     # --- what OpenSSL calls -----------------------------------------------------------------------
 
-    def verify(self, certificate: crypto.X509, error: int, depth: int, good: bool) -> bool:
+    def verify(self, certificate: crypto.X509, error: int, depth: int, good: bool) -> int:
         """OpenSSL's verify callback: collect the chain, judge it when the walk is over (it ends at depth 0).
 
-        Our store is empty, so "unknown issuer" and its like are expected: trust is what `judge` says.
+        Our store is empty, so "unknown issuer" and its like are expected: trust is what `judge` says. The answer is
+        0, or the X509_V_ERR_* that the peer's alert is made from.
         """
         self._chain[depth] = certificate
         if not good:
             hard = HARD_ERRORS.get(error)
             if hard is None or (error == 26 and depth):  # purposes of CA certificates are the judge's subject
-                return True
+                return ACCEPTED
             self._trust_error = self._hard_refusal(certificate, *hard)
-            return False
+            return error
         if depth == 0 and not self._judged:
-            chain = [self._chain[level].to_cryptography() for level in sorted(self._chain)]
-            self._chain.clear()
-            return self._judge(chain)
-        return True
+            try:
+                chain = [self._chain[level].to_cryptography() for level in sorted(self._chain)]
+            except ValueError:  # OpenSSL reads it, cryptography does not
+                self._trust_error = self._hard_refusal(certificate, "it cannot be read", "have it issued again")
+                return REJECTED
+            finally:
+                self._chain.clear()
+            self._judge(chain)
+            return ALERTS[self._trust_error.alert] if self._trust_error is not None else ACCEPTED
+        return ACCEPTED
 
     def notice(self, where: int) -> None:
         """OpenSSL's info callback. After the handshake, each message handled and each alert draws on the bucket."""
@@ -257,7 +265,8 @@ class TlsChannel:
         if self._trust_error is not None:
             raise HandshakeRefused(certificate_refused(self.peer, self._trust_error))
 
-    def _judge(self, chain: list[x509.Certificate]) -> bool:
+    def _judge(self, chain: list[x509.Certificate]) -> None:
+        """Ask who the peer is: `identity` or `_trust_error` is set."""
         self._judged = True
         try:
             self.identity = self.settings.judge(chain)
@@ -265,7 +274,6 @@ class TlsChannel:
             self._trust_error = error
             error.subject = error.subject or chain[0].subject.rfc4514_string()
             error.issuer = error.issuer or chain[0].issuer.rfc4514_string()
-            return False
         except Exception as error:  # a judge that crashes trusts nobody
             self._trust_error = TrustError(
                 f"the certificate could not be judged ({type(error).__name__})",
@@ -273,10 +281,9 @@ class TlsChannel:
                 issuer=chain[0].issuer.rfc4514_string(),
                 fix="issue a well-formed certificate; if it is, this is a bug of cubeproxy",
             )
-            return False
-        if not self.resumed:
-            self.settings.remember(chain)
-        return True
+        else:
+            if not self.resumed:
+                self.settings.remember(chain)
 
     def _hard_refusal(self, certificate: crypto.X509, text: str, fix: str) -> TrustError:
         try:

@@ -16,12 +16,13 @@ from typing import BinaryIO, Literal
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 
 from cubeproxy.protocols.errors import ConfigError
 from cubeproxy.protocols.values import Address, DeviceIdentity
 from cubeproxy.transport.channel import TlsChannel
 from cubeproxy.transport.limits import Limits
+from cubeproxy.transport.verify import REJECTED, Verifier
 
 Judge = Callable[[list[x509.Certificate]], DeviceIdentity]  # leaf first; raises TrustError
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
@@ -84,7 +85,7 @@ class TlsSettings:
         context = _base_context(SSL.TLS_SERVER_METHOD if self.server else SSL.TLS_CLIENT_METHOD, self.profile)
         if chain:
             _use_certificate(context, chain, key)
-        context.set_verify(self._verify_mode(), _on_verify)
+        VERIFIER.install(context, self._verify_mode())
         context.set_verify_depth(8)
         context.set_info_callback(_on_info)
         if self.keylog is not None:
@@ -227,9 +228,12 @@ def _use_certificate(context: SSL.Context, chain: Sequence[x509.Certificate], ke
         ) from None
 
 
-def _on_verify(connection: SSL.Connection, certificate: object, error: int, depth: int, good: int) -> bool:
+def _on_verify(connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, good: bool) -> int:
     channel: TlsChannel | None = connection.get_app_data()
-    return channel is not None and channel.verify(certificate, error, depth, bool(good))  # type: ignore[arg-type]
+    return REJECTED if channel is None else channel.verify(certificate, error, depth, good)
+
+
+VERIFIER = Verifier(_on_verify)
 
 
 def _on_info(connection: SSL.Connection, where: int, result: int) -> None:
