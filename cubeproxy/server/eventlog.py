@@ -1,8 +1,8 @@
 """Operator events, written once: as text for people or as JSON lines for machines.
 
-Two rules. Text that came from a peer is escaped here and nowhere else, so that one event is one
+Three rules. Text that came from a peer is escaped here and nowhere else, so that one event is one
 record. The same event again is counted, and the count is written when the repetition ends or every
-REPEAT seconds.
+REPEAT seconds. Who finds ever new ways to be refused gets DISTINCT lines in that time, and is then counted too.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TextIO
 from cubeproxy.protocols.values import Event, Severity
 
 REPEAT = 10.0  # s in which the same event is only counted
+DISTINCT = 32  # different complaints of one kind about one address that are written in that time
 REMEMBERED = 256  # different events whose repetition is watched
 
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
@@ -45,6 +46,7 @@ class EventLog:
         self._clock = clock
         self._wall = wall
         self._seen: OrderedDict[tuple[str, ...], tuple[float, int, Event]] = OrderedDict()
+        self._complaints: OrderedDict[tuple[str, str], tuple[float, int]] = OrderedDict()  # since when, how many
         self.counts: dict[str, int] = {}
 
     def write(self, event: Event) -> None:
@@ -53,8 +55,10 @@ class EventLog:
         if event.severity > self._level:
             return
         who = event.peer.rpartition(":")[0] or event.text  # a flood changes its port, not its address
-        key = (event.name, who, event.device, event.call, event.cause)
+        key: tuple[str, ...] = (event.name, who, event.device, event.call, event.cause, _reason(event))
         now = self._clock()
+        if key not in self._seen and self._too_many(event, who, now):
+            key = (event.name, who)
         since, repeated, _ = self._seen.get(key, (-REPEAT, 0, event))
         if now - since < REPEAT:
             self._seen[key] = (since, repeated + 1, event)
@@ -64,6 +68,26 @@ class EventLog:
         self._seen.move_to_end(key)
         while len(self._seen) > REMEMBERED:
             self._flush(*self._seen.popitem(last=False)[1])
+
+    def tick(self) -> None:
+        """Say how often an event came whose repetition is over. Called every second or so."""
+        before = self._clock() - REPEAT
+        for key in [key for key, (since, _, _) in self._seen.items() if since <= before]:
+            self._flush(*self._seen.pop(key))
+
+    def _too_many(self, event: Event, who: str, now: float) -> bool:
+        """Whether this address has had its lines for now: one who varies his mistakes must not fill a disk."""
+        if event.severity > Severity.WARNING:
+            return False
+        group = (event.name, who)
+        since, written = self._complaints.get(group, (now, 0))
+        if now - since >= REPEAT:
+            since, written = now, 0
+        self._complaints[group] = (since, written + 1)
+        self._complaints.move_to_end(group)
+        if len(self._complaints) > REMEMBERED:
+            self._complaints.popitem(last=False)
+        return written >= DISTINCT
 
     def close(self) -> None:
         """Say what was only counted so far."""
@@ -81,6 +105,11 @@ class EventLog:
             self._out.flush()
         except OSError:  # a full disk or a closed pipe must not end a call
             pass
+
+
+def _reason(event: Event) -> str:
+    """What tells two refusals with one cause apart: phones behind one NAT may each have a bad certificate."""
+    return f"{event.fields.get('reason', '')} {event.fields.get('subject', '')}"
 
 
 def _as_text(event: Event, repeated: int, at: datetime) -> str:

@@ -116,6 +116,14 @@ class MediaService:
         worker, slot = place
         return worker.board.read(slot, session)
 
+    def verified(self, session: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """(accepted, failed authentication) of both legs."""
+        place = self._places.get(session)
+        if place is None:
+            return (0, 0), (0, 0)
+        worker, slot = place
+        return worker.board.verified(slot, session)
+
     async def drain(self, within: float | None = None) -> bool:
         """Refuse new sessions and wait, `within` seconds if given, for those in progress. Whether none is left."""
         self._pool.draining = True

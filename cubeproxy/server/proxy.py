@@ -39,11 +39,14 @@ from cubeproxy.protocols.values import (
 )
 from cubeproxy.server.eventlog import EventLog
 from cubeproxy.server.media import MediaService
+from cubeproxy.server.media_watch import MediaWatch
 from cubeproxy.server.settings import Settings
 from cubeproxy.server.tls import TlsPolicy
 from cubeproxy.transport.sip import SipTransport
 from cubeproxy.transport.tls import TlsServer, format_address, open_keylog
 from cubeproxy.views.sources import Sources
+
+LOOK = 1.0  # s between two looks at what nobody tells us: media counters, repetitions in the log
 
 
 class Proxy:
@@ -67,6 +70,8 @@ class Proxy:
             lease=settings.lease,
             on_report=log.write,
         )
+        self._watch = MediaWatch(self.media.verified, log.write)
+        self._look_timer: asyncio.TimerHandle | None = None
         self.finished = asyncio.Event()
         self.started_at = self.loop.time()
         self._timer: asyncio.TimerHandle | None = None
@@ -90,6 +95,7 @@ class Proxy:
                 )
             )
         self._run(self.border.start(self.loop.time()))
+        self._look()
 
     async def _listen(self, listener: Listener, server: TlsServer | None) -> None:
         """Open one listener. Over TLS a certificate says who may speak, else the core side goes by address."""
@@ -112,6 +118,8 @@ class Proxy:
         self._closing = True
         if self._timer is not None:
             self._timer.cancel()
+        if self._look_timer is not None:
+            self._look_timer.cancel()
         await self.transport.close()
         await self.media.close()
         self.log.close()
@@ -157,7 +165,10 @@ class Proxy:
             match effect:
                 case Transmit():
                     self.transport.send(effect.path, effect.message)
-                case ReserveMedia() | UpdateMedia() | ReleaseMedia():
+                case ReserveMedia() | UpdateMedia():
+                    self.media.handle(effect)
+                case ReleaseMedia():
+                    self._watch.released(effect.session)
                     self.media.handle(effect)
                 case Event():
                     self.log.write(effect)
@@ -166,6 +177,11 @@ class Proxy:
                 case Drained():
                     self.finished.set()
         self._arm()
+
+    def _look(self) -> None:
+        self._watch.look(self.border.calls)
+        self.log.tick()
+        self._look_timer = self.loop.call_later(LOOK, self._look)
 
     def _arm(self) -> None:
         """Wait for the border's deadline; a timer that is early enough already stays."""
