@@ -17,7 +17,9 @@ from cubeproxy.border.effects import (
     MessageArrived,
     PathFailed,
 )
+from cubeproxy.border.failures import FAILURES
 from cubeproxy.border.headers import unsupported
+from cubeproxy.border.identity import check_claims
 from cubeproxy.border.nodes import Nodes
 from cubeproxy.border.phases import Input
 from cubeproxy.border.plan import Peer, Plan
@@ -25,34 +27,41 @@ from cubeproxy.border.registrations import Registrations
 from cubeproxy.border.routing import Router
 from cubeproxy.border.user import TransactionUser, name_of
 from cubeproxy.config.model import Config
-from cubeproxy.protocols.errors import RemoteProtocolError
+from cubeproxy.protocols.errors import RemoteProtocolError, TrustError
 from cubeproxy.protocols.sip.layer import (
     AckArrived,
     CancelArrived,
     RequestArrived,
     ServerExpired,
-    TransactionLayer,
     Transmit,
 )
-from cubeproxy.protocols.sip.message import Request, response_to, validate_request
+from cubeproxy.protocols.sip.message import Request, Response, response_to, validate_request, validate_response
 from cubeproxy.protocols.sip.timers import Timers
 from cubeproxy.protocols.sip.tokens import Tokens
 from cubeproxy.protocols.values import Flow, MediaLost, MediaRefused, MediaReserved, Severity, Side
 
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY")
+KNOWN = frozenset({*METHODS, "SUBSCRIBE", "MESSAGE", "PUBLISH"})  # refused outside a dialog with 405, others with 501
 
 
 class Border:
     def __init__(self, config: Config, tokens: Tokens | None = None, timers: Timers | None = None) -> None:
         """Raises ConfigError when the configuration names no address or class that it needs."""
-        tokens = tokens or Tokens()
         self.plan = Plan(config)
         self._said = False  # that the last call has ended
-        self.user = TransactionUser(TransactionLayer(timers or Timers(), tokens), tokens)
+        access = {peer.control[0] for peer in self.plan.access}
+        self.user = TransactionUser(
+            tokens or Tokens(),
+            timers or Timers(),
+            agent=f"Cisco-SIPGateway/IOS-{config.version}",
+            warnings=config.voice.warn_header,
+            undialled=frozenset(access - {peer.control[0] for peer in self.plan.core}),
+        )
         self.router = Router(self.plan)
         self.nodes = Nodes((node for peer in self.plan.core for node in peer.nodes), self.user)
         self.registrations = Registrations(self.plan, self.router, self.nodes, self.user)
         self.calls = Calls(self.plan, self.router, self.nodes, self.registrations, self.user)
+        self.judge = self.calls.judge
 
     def start(self, now: float) -> list[Effect]:
         """Begin the keepalives."""
@@ -95,16 +104,14 @@ class Border:
 
     def _message(self, flow: Flow, event: MessageArrived, now: float) -> None:
         message = event.message
-        if isinstance(message, Request):
-            if self.plan.side_of(flow.local) is Side.CORE and not self.calls.trusts(flow):
+        try:
+            if isinstance(message, Response):
+                validate_response(message)
+            elif self.plan.side_of(flow.local) is Side.CORE and not self.judge.trusts(flow):
                 self._untrusted(flow, message)
                 return
-            try:
+            else:
                 validate_request(message)
-            except RemoteProtocolError as error:
-                self._malformed(Malformed(flow, error, message))
-                return
-        try:
             self.user.take(self.user.layer.receive(message, flow, now), now)
         except RemoteProtocolError as error:
             self._malformed(Malformed(flow, error, message))
@@ -117,8 +124,19 @@ class Border:
             f"{request.method} from {name_of(flow)} discarded: not a core peer",
             peer=name_of(flow),
             cause="untrusted",
-            fix="add it to `ip address trusted list`, or to a dial peer's session target",
+            fix=FAILURES["untrusted"].fix,
         )
+        if not self.plan.config.voice.silent_discard_untrusted and request.method != "ACK":
+            self._stateless(flow, request, self.user.refusal(request, "untrusted", flow.local[0]))
+
+    def _stateless(self, flow: Flow, request: Request, response: Response) -> None:
+        """Send an answer without a transaction, to who can be answered at all."""
+        try:
+            _ = request.vias
+        except RemoteProtocolError:
+            return
+        if "Via" in request.headers:
+            self.user.out.append(Transmit(flow, response))
 
     def _dispatch(self, now: float) -> None:
         """Hand on what the layer found for us; handling one may bring more."""
@@ -137,9 +155,12 @@ class Border:
 
     def _request(self, arrived: RequestArrived, now: float) -> None:
         key, request, flow = arrived.key, arrived.request, arrived.flow
-        peer = self.router.incoming(request, flow)
         try:
-            if request.to_tag:
+            peer = self.router.incoming(request, flow)
+            obstacle = self.judge.obstacle(request) or self._impostor(request, flow, peer)
+            if obstacle:
+                self.user.refuse(key, request, obstacle, peer.control[0], now, request.to_tag)
+            elif request.to_tag:
                 self.calls.in_dialog(key, request, flow, now)
             elif request.method == "INVITE":
                 self.calls.invite(key, request, flow, peer, now)
@@ -148,10 +169,29 @@ class Border:
             elif request.method == "OPTIONS":
                 self._options(arrived, peer, now)
             else:
-                status = 405 if request.method in METHODS else 501
-                self._plain(arrived, status, now)
+                self._plain(arrived, 405 if request.method in KNOWN else 501, now)
         except RemoteProtocolError as error:
             self._plain(arrived, error.status, now)
+
+    def _impostor(self, request: Request, flow: Flow, peer: Peer) -> str:
+        """A phone that speaks as another device: refused, and one event (identity.check_claims)."""
+        if peer.side is Side.CORE:
+            return ""
+        try:
+            for contact in request.contacts:
+                check_claims(contact, flow)
+        except TrustError as error:
+            self.user.report(
+                "registration.refused" if request.method == "REGISTER" else "request.refused",
+                Severity.WARNING,
+                f"{request.method} refused: {error}",
+                peer=name_of(flow),
+                device=flow.identity.name if flow.identity else "",
+                cause="identity",
+                fix=error.fix,
+            )
+            return "identity"
+        return ""
 
     def _plain(self, arrived: RequestArrived, status: int, now: float) -> None:
         response = response_to(arrived.request, status, to_tag=self.user.tokens.tag())
@@ -185,13 +225,11 @@ class Border:
             device=flow.identity.name if flow.identity else "",
             cause=str(error.status),
         )
-        if (
-            isinstance(message, Request)
-            and message.method != "ACK"
-            and (side is Side.ACCESS or self.calls.trusts(flow))
-        ):
+        if not isinstance(message, Request) or message.method == "ACK":
+            return
+        if side is Side.ACCESS or self.judge.trusts(flow):
             response = response_to(message, error.status, error.reason, to_tag=self.user.tokens.tag())
-            self.user.out.append(Transmit(flow, response))
+            self._stateless(flow, message, response)
 
     # --- the end --------------------------------------------------------------------------------
 

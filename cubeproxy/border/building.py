@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cubeproxy.border.headers import CHALLENGES, CREDENTIALS, PassList
+from cubeproxy.border.headers import CHALLENGES, CREDENTIALS, Faces, PassList
 from cubeproxy.border.leg import Leg
 from cubeproxy.border.plan import Peer
 from cubeproxy.protocols.sip.message import Headers, Message, Request, Response, response_to
@@ -41,9 +40,9 @@ def hops_left(request: Request) -> int:
     return int(text) - 1 if text is not None and _HOPS.fullmatch(text) else 70
 
 
-def hosts(source: Leg, target: Leg) -> Mapping[str, str]:
-    """Addresses of one face and what they are called on the other (vendor: `address-hiding`)."""
-    return {source.host: target.remote_host, source.remote_host: target.host}
+def faces(source: Leg, target: Leg) -> Faces:
+    """What `target`'s peer is told in the place of addresses on `source`'s side."""
+    return Faces({source.host: target.remote_host, source.remote_host: target.host}, source.peer.face, target.host)
 
 
 def pass_list(target: Leg, message: Message) -> PassList:
@@ -66,7 +65,7 @@ def build_invite(
     headers.add("CSeq", "101 INVITE")
     headers.add("Contact", called.contact + _contact_parameters(request))
     invite = Request("INVITE", route.uri, headers, body)
-    pass_list(called, request).copy(request, invite, hosts(caller, called))
+    pass_list(called, request).copy(request, invite, faces(caller, called))
     if called.peer.negotiate_cisco and "X-cisco-srtp-fallback" not in (headers.get("Supported") or ""):
         headers.add("Supported", "X-cisco-srtp-fallback")
     _strip_type(invite, body)
@@ -81,8 +80,11 @@ def build_response(
     if 100 < response.status < 300 and request.method in DIALOG_MAKING:
         for row in request.headers.rows("Record-Route"):  # RFC 3261 12.1.1: or the peer leaves out its own proxies
             answer.headers.add("Record-Route", row)
-    pass_list(target, response).copy(response, answer, hosts(source, target))
-    if (response.status < 300 and request.method in DIALOG_MAKING) or response.contacts:
+    pass_list(target, response).copy(response, answer, faces(source, target))
+    if response.status >= 300:  # where to try instead: a user behind us, never an address of the other face
+        for contact in response.headers.all("Contact"):
+            answer.headers.add("Contact", faces(source, target).hide(contact, whole=True))
+    elif request.method in DIALOG_MAKING:
         answer.headers.add("Contact", target.contact + _contact_parameters(response))
     answer.body = body
     _strip_type(answer, body)
@@ -95,7 +97,7 @@ DIALOG_MAKING = frozenset({"INVITE", "UPDATE", "SUBSCRIBE", "NOTIFY", "REFER"})
 def copy_into(request: Request, outgoing: Request, source: Leg, target: Leg, body: bytes) -> Request:
     """Fill an in-dialog request of ours with what passes of theirs."""
     outgoing.body = body
-    pass_list(target, request).copy(request, outgoing, hosts(source, target))
+    pass_list(target, request).copy(request, outgoing, faces(source, target))
     outgoing.headers.set("Max-Forwards", str(hops_left(request)))
     _strip_type(outgoing, body)
     return outgoing

@@ -9,55 +9,64 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from cubeproxy.border.building import Route, build_response, description_of, hosts, pass_list
-from cubeproxy.border.failures import FAILURES, apply
+from cubeproxy.border import ending
+from cubeproxy.border.building import Route, build_response, copy_into, description_of
+from cubeproxy.border.descriptions import Refused
+from cubeproxy.border.failures import FAILURES
 from cubeproxy.border.hunt import Hunt
-from cubeproxy.border.leg import Leg, next_hop
-from cubeproxy.border.negotiation import Negotiation, Refused, cause_of
-from cubeproxy.border.offer_answer import State as Agreement
+from cubeproxy.border.leg import Leg
+from cubeproxy.border.negotiation import Negotiation, Session, answer_cause, cause_of
+from cubeproxy.border.offer_answer import Input as Role
 from cubeproxy.border.phases import Input, State
+from cubeproxy.border.reliable import Reliable, rseq_of
 from cubeproxy.protocols.errors import RemoteProtocolError
 from cubeproxy.protocols.sip.dialog import Dialog, DialogState
 from cubeproxy.protocols.sip.layer import ServerKey
-from cubeproxy.protocols.sip.message import Message, Request, Response, response_to
+from cubeproxy.protocols.sip.message import Request, Response, response_to
 from cubeproxy.protocols.values import (
-    MediaLost,
-    MediaRefused,
     MediaReserved,
     Need,
     ReleaseMedia,
     ReserveMedia,
-    Side,
     UpdateMedia,
 )
 
 if TYPE_CHECKING:
     from cubeproxy.border.calls import Calls
+    from cubeproxy.border.passing import Passing
 
 RING_LIMIT = 180.0  # s from the INVITE to its final answer (timer C, RFC 3261 16.6)
+MAX_FORKS = 16  # early dialogs of one INVITE; what comes from more of them is not passed on
 
 
 class Call:
     __slots__ = (
-        "body", "calls", "cause", "connected_at", "delayed", "hunt", "legs", "name", "need", "negotiation",
-        "reinviting", "request", "session", "started_at", "state", "ticket",
+        "body", "calls", "cause", "connected_at", "delayed", "hunt", "legs", "name", "need", "negotiation", "pending",
+        "reinviting", "reliable", "request", "server", "session", "settled", "started_at", "state", "ticket", "told",
     )  # fmt: skip
 
-    def __init__(self, calls: Calls, ticket: int, caller: Leg, called: Leg, routes: list[Route], now: float) -> None:
+    def __init__(
+        self, calls: Calls, ticket: int, caller: Leg, called: Leg, routes: list[Route], server: ServerKey, now: float
+    ) -> None:
         assert caller.invite is not None
         self.calls = calls
         self.ticket = ticket
         self.name = f"{ticket:X}"
         self.legs = (caller, called)
         self.hunt = Hunt(self, routes)
+        self.server = server  # the caller's INVITE
         self.request = caller.invite
         self.body = description_of(caller.invite)
         self.negotiation = Negotiation(caller.peer, called.peer, calls.plan.personality, calls.octets)
+        self.reliable = Reliable()
         self.need = Need.RELAY
         self.state = State.RESERVING
         self.session = 0  # media session, 0 until reserved
+        self.told: Session | None = None  # what the media engine knows
+        self.settled: str | None = None  # To tag of the fork whose reliable response had a description
         self.delayed: Leg | None = None  # the leg whose 2xx carried an offer and waits for our ACK
-        self.reinviting: Leg | None = None  # the leg whose peer's re-INVITE is open
+        self.pending: set[Passing] = set()  # requests inside the dialogs that have no final answer yet
+        self.reinviting: Passing | None = None  # the re-INVITE among them
         self.cause = ""
         self.started_at = now
         self.connected_at: float | None = None
@@ -69,6 +78,11 @@ class Call:
     @property
     def called(self) -> Leg:
         return self.legs[1]
+
+    @property
+    def over(self) -> bool:
+        """Nothing passes any more."""
+        return self.state >= State.GIVING_UP
 
     def receive(self, event: Input, argument: Any, now: float) -> None:
         action, self.state = TRANSITIONS[self.state, event]
@@ -82,12 +96,57 @@ class Call:
         )
         self.calls.user.alarms.set(self, now + RING_LIMIT, lambda then: self.receive(Input.LIMIT, "no-answer", then))
 
-    # --- the called leg's INVITE --------------------------------------------------------------
+    # --- actions: setting up ------------------------------------------------------------------
 
     def invite(self, reserved: MediaReserved, now: float) -> None:
         self.session = reserved.session
         self.negotiation.set_local(*reserved.local)
         self.hunt.next(now)
+
+    def ring(self, response: Response, now: float) -> None:
+        """18x to the caller; a description in it is an answer, a preview unless the response is reliable (RFC 3262)."""
+        tag, rseq = response.to_tag, rseq_of(response)
+        if not tag:
+            self.to_caller(response, b"", now)
+            return
+        if tag not in self.called.forks and len(self.called.forks) == MAX_FORKS:
+            return
+        try:
+            self._dialog(response)
+            body = self._described(response, Role.PREVIEW if rseq is None else Role.REPLY)
+        except (Refused, RemoteProtocolError) as error:
+            self.give_up(answer_cause(error), now, str(error))
+            return
+        self.update(now)
+        self.to_caller(response, body, now, self.reliable.number(tag, rseq) if rseq is not None else None)
+
+    def answer(self, response: Response, now: float) -> None:
+        """2xx from the called side."""
+        leg, first = self.called, self.settled is None
+        assert leg.invite is not None
+        try:
+            dialog = self._dialog(response)
+            body = self._described(response, Role.REPLY)
+            if first:
+                self.negotiation.concluded(ok=True)
+            if first and self.negotiation.state.owed_by(0):
+                raise Refused("bad-answer", "no description answers the offer")
+            self.check_need()
+        except (Refused, RemoteProtocolError) as error:
+            assert self.hunt.attempt is not None
+            self.hunt.decline(self.hunt.attempt, response, now)
+            self.fail(answer_cause(error), now, str(error))
+            return
+        self.calls.dialogs.answered(self, leg, dialog)
+        self.connected_at = now
+        if first and self.negotiation.state.owed_by(1):
+            self.delayed = leg
+        else:
+            self.send_ack(leg, b"", now)
+            self.update(now)
+        self.calls.user.alarms.cancel(self)
+        self.calls.watch_session(self, response, now)
+        self.to_caller(response, body, now)
 
     def _dialog(self, response: Response) -> Dialog:
         """The dialog of a response to our INVITE: known by its To tag, or new (RFC 3261 12.1.2)."""
@@ -103,87 +162,27 @@ class Call:
             leg.dialog = dialog
         return dialog
 
-    def stray(self, invite: Request, response: Response, now: float) -> None:
-        """A 2xx that is not the answer: the same again gets its ACK, any other a BYE (RFC 3261 13.2.2.4)."""
-        leg = self.called
-        if (
-            leg.dialog is not None
-            and leg.dialog.remote_tag == response.to_tag
-            and leg.dialog.call_id == response.call_id
-        ):
-            if leg.ack is not None:
-                self.calls.user.ack(leg.ack, next_hop(leg, self.calls.plan), now)
-            return
-        self._decline(invite, response, now)
+    def _described(self, response: Response, role: Role) -> bytes:
+        """The body for the caller. After a reliable answer, descriptions of that fork repeat it (RFC 3261 13.2.1)."""
+        body = description_of(response)
+        if not body:
+            return response.body
+        if self.settled is None:
+            passed = self.negotiation.pass_on(1, body, role)
+            self.settled = response.to_tag if role is Role.REPLY else None
+            return passed
+        if self.settled != response.to_tag and self.body:
+            self.negotiation.answer_again(body)
+        return self.negotiation.sides[0].sent
 
-    def _decline(self, invite: Request, response: Response, now: float) -> None:
-        """ACK and BYE for a 2xx that nobody wants."""
-        dialog = Dialog.uac(invite, response)
-        path = self.called.path
-        self.calls.user.ack(dialog.ack(invite.cseq.number), path, now)
-        self.calls.send_bye(dialog, path, now)
-
-    # --- actions: setting up ------------------------------------------------------------------
-
-    def ring(self, response: Response, now: float) -> None:
-        """18x to the caller; a description in it is an answer, a preview unless the response is reliable (RFC 3262)."""
-        if not response.to_tag:
-            self._to_caller(response, b"", now)
-            return
-        try:
-            self._dialog(response)
-            body = description_of(response)
-            if body:
-                body = self.negotiation.pass_on(1, body, preview=response.headers.get("RSeq") is None)
-        except (Refused, RemoteProtocolError) as error:
-            self.give_up(cause_of(error), now, str(error))
-            return
-        if body:
-            self.update(now)
-        self._to_caller(response, body or self._opaque(response), now)
-
-    def answer(self, response: Response, now: float) -> None:
-        """2xx from the called side."""
-        leg = self.called
-        try:
-            dialog = self._dialog(response)
-            body = description_of(response)
-            if body:
-                body = self.negotiation.pass_on(1, body)
-            self.negotiation.concluded(ok=True)
-            if self.negotiation.state.state is Agreement.STABLE:
-                self.check_need()
-        except (Refused, RemoteProtocolError) as error:
-            assert leg.invite is not None
-            self._decline(leg.invite, response, now)
-            self.state = State.ENDED
-            self._refuse(cause_of(error), now, str(error))
-            self.finish(None, now)
-            return
-        assert leg.invite is not None
-        self.calls.dialogs.answered(self, leg, dialog)
-        self.connected_at = now
-        if self.negotiation.state.state is Agreement.OFFERED:
-            self.delayed = leg
-        else:
-            leg.ack = dialog.ack(leg.invite.cseq.number)
-            self.calls.user.ack(leg.ack, next_hop(leg, self.calls.plan), now)
-            self.update(now)
-        self.calls.user.alarms.cancel(self)
-        self.calls.watch_session(self, response, now)
-        self._to_caller(response, body or self._opaque(response), now)
-
-    def _opaque(self, message: Message) -> bytes:
-        """A body that is no session description passes as it is."""
-        return b"" if description_of(message) else message.body
-
-    def _to_caller(self, response: Response, body: bytes, now: float) -> None:
+    def to_caller(self, response: Response, body: bytes, now: float, rseq: int | None = None) -> None:
         leg = self.caller
-        assert leg.server is not None
         assert leg.dialog is not None
         leg.dialog.responded("INVITE", response.status)
         answer = build_response(response, self.request, self.called, leg, leg.dialog.local_tag, body)
-        self.calls.user.respond(leg.server, answer, now)
+        if rseq is not None:
+            answer.headers.set("RSeq", str(rseq))
+        self.calls.user.respond(self.server, answer, now)
 
     def check_need(self) -> None:
         """The answer may need more than was reserved: an RTP answer to an SRTP offer on IOS takes a transcoder."""
@@ -193,7 +192,8 @@ class Call:
     def update(self, now: float) -> None:
         """Give the media engine what is agreed by now."""
         session = self.negotiation.session
-        if session is not None and self.session:
+        if session is not None and session is not self.told:
+            self.told = session
             self.calls.emit(UpdateMedia(self.session, session.legs))
 
     def established(self, ack: Request, now: float) -> None:
@@ -210,16 +210,14 @@ class Call:
         try:
             if not body:
                 raise Refused("bad-sdp", "the ACK to an offer has no answer")
-            body = self.negotiation.pass_on(leg.index, body)
+            body = self.negotiation.pass_on(leg.index, body, Role.REPLY)
             self.check_need()
         except (Refused, RemoteProtocolError) as error:
-            body = b""
-            self.cause = cause_of(error)
+            self.send_ack(waiting, b"", now)
+            self.receive(Input.GONE, cause_of(error), now)
+            return
         self.send_ack(waiting, body, now)
-        if body:
-            self.update(now)
-        else:
-            self.receive(Input.GONE, None, now)
+        self.update(now)
 
     def send_ack(self, leg: Leg, body: bytes, now: float) -> None:
         assert leg.dialog is not None
@@ -228,124 +226,40 @@ class Call:
         if body:
             leg.ack.headers.add("Content-Type", "application/sdp")
             leg.ack.body = body
-        self.calls.user.ack(leg.ack, next_hop(leg, self.calls.plan), now)
+        path = self.calls.path_of(leg)
+        self.hunt.acknowledged(leg.invite, leg.ack, path)
+        self.calls.user.ack(leg.ack, path, now)
 
-    # --- actions: not setting up ----------------------------------------------------------------
-
-    def refuse(self, refused: MediaRefused, now: float) -> None:
-        self._refuse(refused.cause, now, refused.text)
-        self.finish(None, now)
-
-    def reject(self, response: Response | None, now: float) -> None:
-        """The called side's failure is the caller's; where there is none, say which side was silent."""
-        if response is None:
-            silent = "no-answer" if self.called.side is Side.ACCESS else "all-nodes-down"
-            self._refuse(silent, now)
-        elif response.status in (401, 407) and self.called.side is Side.ACCESS:
-            self._refuse("challenged", now)
-        else:
-            self.cause = str(response.status)
-            self._to_caller(response, self._opaque(response), now)
-        self.finish(None, now)
-
-    def cancel(self, cancel: Request | None, now: float) -> None:
-        """The caller gave up."""
-        self.cause = "cancelled"
-        self._answer_caller(487, now)
-        self._drop_called(now)
-
-    def cancel_early(self, cancel: Request | None, now: float) -> None:
-        self.cause = "cancelled"
-        self._answer_caller(487, now)
-        self.finish(None, now)
+    # --- the way out ---------------------------------------------------------------------------
 
     def give_up(self, cause: str, now: float, text: str = "") -> None:
         """We end the attempt: a failure to the caller, CANCEL to the called side."""
         self.state = State.GIVING_UP
-        self._refuse(cause, now, text)
-        self._drop_called(now)
+        ending.limit(self, cause, now, text)
 
     def fail(self, cause: str, now: float, text: str = "") -> None:
         """The attempt cannot be made at all."""
         self.state = State.ENDED
-        self._refuse(cause, now, text)
-        self.finish(None, now)
+        ending.limit_early(self, cause, now, text)
 
-    def limit(self, cause: str, now: float) -> None:
-        self._refuse(cause, now)
-        self._drop_called(now)
-
-    def limit_early(self, cause: str, now: float) -> None:
-        self._refuse(cause, now)
-        self.finish(None, now)
-
-    def lost_early(self, lost: MediaLost, now: float) -> None:
-        self._refuse("media-lost", now, lost.cause)
-        self._drop_called(now)
-
-    def _drop_called(self, now: float) -> None:
-        self.calls.user.alarms.cancel(self)
-        self.hunt.stop()
-        self._release()
-        if self.called.client is not None:
-            self.calls.user.cancel(self.called.client, now)
-
-    def _answer_caller(self, status: int, now: float) -> None:
-        leg = self.caller
-        assert leg.server is not None
-        assert leg.dialog is not None
-        self.calls.user.respond(leg.server, response_to(self.request, status, to_tag=leg.dialog.local_tag), now)
-
-    def _refuse(self, cause: str, now: float, text: str = "") -> None:
+    def refuse_caller(self, cause: str, now: float, text: str = "") -> None:
         """A row of the failure table to the caller, and one event for the operator."""
-        leg, failure = self.caller, FAILURES[cause]
-        assert leg.server is not None
+        leg = self.caller
         assert leg.dialog is not None
         self.cause = cause
-        response = response_to(self.request, failure.status, to_tag=leg.dialog.local_tag)
-        self.calls.user.respond(leg.server, apply(response, failure, leg.host), now)
+        self.calls.user.refuse(self.server, self.request, cause, leg.host, now, leg.dialog.local_tag)
         self.calls.refused(self, cause, text)
 
-    def unwanted(self, response: Response, now: float) -> None:
-        """The 2xx overtook our CANCEL."""
-        assert self.called.invite is not None
-        self._decline(self.called.invite, response, now)
-        self.finish(None, now)
+    def answer_caller(self, status: int, now: float) -> None:
+        assert self.caller.dialog is not None
+        answer = response_to(self.request, status, to_tag=self.caller.dialog.local_tag)
+        self.calls.user.respond(self.server, answer, now)
 
-    # --- actions: ending ------------------------------------------------------------------------
-
-    def hang_up(self, source: tuple[Leg, ServerKey, Request], now: float) -> None:
-        """A BYE came on one leg: 200 there, BYE on the other."""
-        leg, key, request = source
-        self.calls.user.respond(key, response_to(request, 200, to_tag=request.to_tag), now)
-        self.cause = self.cause or "bye"
-        if leg is self.caller and self.delayed is self.called:
-            self.send_ack(self.called, b"", now)
-        self.bye(self.legs[1 - leg.index], request, now)
-        self.finish(None, now)
-
-    def hang_up_early(self, source: tuple[Leg, ServerKey, Request], now: float) -> None:
-        """A BYE of the caller in an early dialog (RFC 3261 15): as if it had cancelled."""
-        _, key, request = source
-        self.calls.user.respond(key, response_to(request, 200, to_tag=request.to_tag), now)
-        self.cancel(None, now)
-
-    def late_bye(self, source: tuple[Leg, ServerKey, Request], now: float) -> None:
-        _, key, request = source
-        self.calls.user.respond(key, response_to(request, 200, to_tag=request.to_tag), now)
-
-    def end_both(self, argument: MediaLost | str | None, now: float) -> None:
-        """We end the call: BYE on both legs."""
-        if isinstance(argument, MediaLost):
-            self.cause = "media-lost"
-        elif argument:
-            self.cause = argument
-        if self.delayed is not None:
-            self.send_ack(self.delayed, b"", now)
-            self.delayed = None
-        for leg in self.legs:
-            self.bye(leg, None, now)
-        self.finish(None, now)
+    def acknowledge_delayed(self, now: float) -> None:
+        """A 2xx with an offer that nobody will answer still wants its ACK."""
+        waiting, self.delayed = self.delayed, None
+        if waiting is not None:
+            self.send_ack(waiting, b"", now)
 
     def bye(self, leg: Leg, because: Request | None, now: float) -> None:
         """BYE on one leg, with what passes of the BYE that caused it, or our own reason."""
@@ -353,60 +267,67 @@ class Call:
             return
         request = leg.dialog.request("BYE")
         if because is not None:
-            other = self.legs[1 - leg.index]
-            pass_list(leg, because).copy(because, request, hosts(other, leg))
+            copy_into(because, request, self.legs[1 - leg.index], leg, b"")
         elif self.cause in FAILURES and FAILURES[self.cause].q850:
             request.headers.add("Reason", f"Q.850;cause={FAILURES[self.cause].q850}")
         self.calls.send(request, leg, now)
 
-    def finish(self, argument: object, now: float) -> None:
+    def finish(self, now: float) -> None:
         """Nothing is left to wait for: give everything back."""
-        self.calls.user.alarms.cancel(self)
         self.hunt.stop()
-        self._release()
-        self.state = State.ENDED
+        self.let_go(now)
         self.calls.ended(self, now)
 
-    def _release(self) -> None:
+    def let_go(self, now: float) -> None:
+        """Nothing passes any more: media back, an end to what is on its way (RFC 3261 15.1.2)."""
+        self.calls.user.alarms.cancel(self)
+        self.calls.user.alarms.cancel((self, "session"))
+        for passing in list(self.pending):
+            passing.close(now)
         if self.session:
             self.calls.emit(ReleaseMedia(self.session))
             self.calls.media_released(self)
             self.session = 0
-
-    def nothing(self, argument: object, now: float) -> None:
-        pass
 
 
 Action = Callable[[Call, Any, float], None]
 
 TRANSITIONS: dict[tuple[State, Input], tuple[Action, State]] = {
     (State.RESERVING, Input.RESERVED): (Call.invite, State.CALLING),
-    (State.RESERVING, Input.REFUSED): (Call.refuse, State.ENDED),
-    (State.RESERVING, Input.CANCEL): (Call.cancel_early, State.ENDED),
-    (State.RESERVING, Input.LIMIT): (Call.limit_early, State.ENDED),
+    (State.RESERVING, Input.REFUSED): (ending.refuse, State.ENDED),
+    (State.RESERVING, Input.CANCEL): (ending.cancel_early, State.ENDED),
+    (State.RESERVING, Input.LIMIT): (ending.limit_early, State.ENDED),
     (State.CALLING, Input.PROVISIONAL): (Call.ring, State.CALLING),
     (State.CALLING, Input.ANSWER): (Call.answer, State.ANSWERED),
-    (State.CALLING, Input.REJECT): (Call.reject, State.ENDED),
-    (State.CALLING, Input.CANCEL): (Call.cancel, State.GIVING_UP),
-    (State.CALLING, Input.BYE): (Call.hang_up_early, State.GIVING_UP),
-    (State.CALLING, Input.MEDIA_LOST): (Call.lost_early, State.GIVING_UP),
-    (State.CALLING, Input.LIMIT): (Call.limit, State.GIVING_UP),
-    (State.CALLING, Input.GONE): (Call.nothing, State.CALLING),
+    (State.CALLING, Input.REJECT): (ending.reject, State.ENDED),
+    (State.CALLING, Input.CANCEL): (ending.cancel, State.GIVING_UP),
+    (State.CALLING, Input.BYE): (ending.hang_up_early, State.GIVING_UP),
+    (State.CALLING, Input.CALLED_BYE): (ending.called_left, State.GIVING_UP),
+    (State.CALLING, Input.MEDIA_LOST): (ending.lost_early, State.GIVING_UP),
+    (State.CALLING, Input.LIMIT): (ending.limit, State.GIVING_UP),
+    (State.CALLING, Input.GONE): (ending.gone_early, State.GIVING_UP),
     (State.ANSWERED, Input.ACK): (Call.established, State.UP),
-    (State.ANSWERED, Input.CANCEL): (Call.nothing, State.ANSWERED),
-    (State.ANSWERED, Input.BYE): (Call.hang_up, State.ENDED),
-    (State.ANSWERED, Input.NO_ACK): (Call.end_both, State.ENDED),
-    (State.ANSWERED, Input.GONE): (Call.end_both, State.ENDED),
-    (State.ANSWERED, Input.MEDIA_LOST): (Call.end_both, State.ENDED),
-    (State.ANSWERED, Input.LIMIT): (Call.end_both, State.ENDED),
-    (State.UP, Input.BYE): (Call.hang_up, State.ENDED),
-    (State.UP, Input.NO_ACK): (Call.end_both, State.ENDED),
-    (State.UP, Input.GONE): (Call.end_both, State.ENDED),
-    (State.UP, Input.MEDIA_LOST): (Call.end_both, State.ENDED),
-    (State.UP, Input.LIMIT): (Call.end_both, State.ENDED),
-    (State.GIVING_UP, Input.PROVISIONAL): (Call.nothing, State.GIVING_UP),
-    (State.GIVING_UP, Input.ANSWER): (Call.unwanted, State.ENDED),
-    (State.GIVING_UP, Input.REJECT): (Call.finish, State.ENDED),
-    (State.GIVING_UP, Input.BYE): (Call.late_bye, State.GIVING_UP),
-    (State.GIVING_UP, Input.LIMIT): (Call.nothing, State.GIVING_UP),
+    (State.ANSWERED, Input.BYE): (ending.hang_up, State.ENDED),
+    (State.ANSWERED, Input.CALLED_BYE): (ending.hang_up_unacknowledged, State.CLOSING),
+    (State.ANSWERED, Input.NO_ACK): (ending.end_both, State.ENDED),
+    (State.ANSWERED, Input.GONE): (ending.end_called, State.CLOSING),
+    (State.ANSWERED, Input.MEDIA_LOST): (ending.end_called, State.CLOSING),
+    (State.ANSWERED, Input.LIMIT): (ending.end_called, State.CLOSING),
+    (State.UP, Input.BYE): (ending.hang_up, State.ENDED),
+    (State.UP, Input.CALLED_BYE): (ending.hang_up, State.ENDED),
+    (State.UP, Input.NO_ACK): (ending.end_both, State.ENDED),
+    (State.UP, Input.GONE): (ending.end_both, State.ENDED),
+    (State.UP, Input.MEDIA_LOST): (ending.end_both, State.ENDED),
+    (State.UP, Input.LIMIT): (ending.end_both, State.ENDED),
+    (State.GIVING_UP, Input.PROVISIONAL): (ending.nothing, State.GIVING_UP),
+    (State.GIVING_UP, Input.ANSWER): (ending.unwanted, State.ENDED),
+    (State.GIVING_UP, Input.REJECT): (ending.finish, State.ENDED),
+    (State.GIVING_UP, Input.BYE): (ending.late_bye, State.GIVING_UP),
+    (State.GIVING_UP, Input.CALLED_BYE): (ending.late_bye, State.GIVING_UP),
+    (State.GIVING_UP, Input.LIMIT): (ending.nothing, State.GIVING_UP),
+    (State.CLOSING, Input.ACK): (ending.end_caller, State.ENDED),
+    (State.CLOSING, Input.NO_ACK): (ending.end_caller, State.ENDED),
+    (State.CLOSING, Input.BYE): (ending.hang_up_last, State.ENDED),
+    (State.CLOSING, Input.CALLED_BYE): (ending.late_bye, State.CLOSING),
+    (State.CLOSING, Input.LIMIT): (ending.nothing, State.CLOSING),
 }

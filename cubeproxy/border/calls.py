@@ -7,20 +7,20 @@ transactions, tickets and media sessions.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address, ip_network
 from secrets import token_bytes
 
-from cubeproxy.border.building import Route, description_of
 from cubeproxy.border.call import Call
+from cubeproxy.border.descriptions import Refused
 from cubeproxy.border.dialogs import Dialogs
 from cubeproxy.border.effects import Effect
 from cubeproxy.border.failures import FAILURES
 from cubeproxy.border.headers import unsupported
 from cubeproxy.border.identity import device_key
+from cubeproxy.border.judge import Judge, Verdict
 from cubeproxy.border.leg import Leg, next_hop
-from cubeproxy.border.negotiation import Refused, cause_of
+from cubeproxy.border.negotiation import cause_of
 from cubeproxy.border.nodes import Nodes
-from cubeproxy.border.passing import Passing, refuse_in_dialog
+from cubeproxy.border.passing import Passing
 from cubeproxy.border.phases import Input, State
 from cubeproxy.border.plan import Peer, Plan
 from cubeproxy.border.registrations import Registrations
@@ -31,7 +31,6 @@ from cubeproxy.protocols.errors import RemoteProtocolError
 from cubeproxy.protocols.sip.dialog import Dialog
 from cubeproxy.protocols.sip.layer import ServerKey
 from cubeproxy.protocols.sip.message import Request, Response, response_to
-from cubeproxy.protocols.sip.uri import Uri
 from cubeproxy.protocols.values import (
     Flow,
     MediaEvent,
@@ -44,16 +43,18 @@ from cubeproxy.protocols.values import (
     Side,
 )
 
+ACKNOWLEDGED = frozenset({State.ANSWERED, State.UP, State.CLOSING})  # an ACK means something in these states
+
 
 class Calls:
     def __init__(
         self, plan: Plan, router: Router, nodes: Nodes, registrations: Registrations, user: TransactionUser
     ) -> None:
         self.plan = plan
-        self.router = router
         self.nodes = nodes
         self.registrations = registrations
         self.user = user
+        self.judge = Judge(plan, router, nodes, registrations)
         self.octets = token_bytes
         self.draining = False
         self.total = 0
@@ -63,7 +64,6 @@ class Calls:
         self._sessions: dict[int, Call] = {}
         self.dialogs = Dialogs()
         self._invites: dict[ServerKey, Call | Passing] = {}
-        self._trusted = [ip_network(text) for text in plan.config.voice.trusted]
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -88,26 +88,29 @@ class Calls:
     def invite(self, key: ServerKey, request: Request, flow: Flow, peer: Peer, now: float) -> None:
         """An INVITE outside a dialog."""
         self.user.respond(key, response_to(request, 100), now)
-        cause, routes, device = self._judge(request, flow, peer)
+        verdict = Verdict("draining") if self.draining else self.judge.call(request, flow, peer, self)
+        if verdict.cause:
+            self._refuse_new(key, request, flow, peer, verdict.cause, now)
+            return
         bad = unsupported(request)
-        if bad and not cause:
+        if bad:
             response = response_to(request, 420, to_tag=self.user.tokens.tag())
             response.headers.add("Unsupported", ", ".join(bad))
             self.user.respond(key, response, now)
             return
-        if cause:
-            self._refuse_new(key, request, flow, peer, cause, now)
-            return
-        self._serial += 1
-        caller = self._leg(0, peer, flow, request.from_.uri.user or "", device)
-        caller.invite, caller.server = request, key
+        self._open(key, request, flow, peer, verdict, now)
+
+    def _open(self, key: ServerKey, request: Request, flow: Flow, peer: Peer, verdict: Verdict, now: float) -> None:
+        caller = self._leg(0, peer, flow, request.from_.uri.user, verdict.device)
+        caller.invite = request
         caller.dialog = Dialog.uas(request, self.user.tokens.tag(), caller.contact)
-        first = routes[0]
+        first = verdict.routes[0]
         called = self._leg(1, first.peer, first.path, first.number, first.device)
-        call = Call(self, self._serial, caller, called, routes, now)
+        self._serial += 1
+        call = Call(self, self._serial, caller, called, verdict.routes, key, now)
         self._calls[call.ticket] = call
         self.dialogs.add(call, caller, caller.dialog)
-        self._invites[key] = call
+        self.open_invite(caller, key, request, call)
         try:
             call.start(now)
         except (Refused, RemoteProtocolError) as error:
@@ -117,66 +120,9 @@ class Calls:
         self._leg_serial += 1
         return Leg(index, self._leg_serial, peer, path, number, device)
 
-    def _judge(self, request: Request, flow: Flow, peer: Peer) -> tuple[str, list[Route], str]:
-        """(cause of refusal or "", routes, the caller's device) of a new INVITE."""
-        if self.draining:
-            return "draining", [], ""
-        if peer.config.max_conn and sum(1 for c in self if c.caller.peer is peer) >= peer.config.max_conn:
-            return "max-conn", [], ""
-        if request.body and not description_of(request):
-            return "sdp-type", [], ""
-        return self._from_phone(request, flow, peer) if peer.side is Side.ACCESS else self._from_core(request)
-
-    def _from_phone(self, request: Request, flow: Flow, peer: Peer) -> tuple[str, list[Route], str]:
-        """A phone calls out: registered on this device under the number that it calls from."""
-        device = device_key(flow)
-        binding = self.registrations.bindings.of_device(device, request.from_.uri.user or "")
-        if binding is None:
-            return "not-registered", [], device
-        nodes = self.router.core_nodes(request, peer)
-        if not nodes:
-            return "no-peer", [], device
-        nodes = self.nodes.usable(nodes)
-        nodes.sort(key=lambda node: binding.node is None or node.target != binding.node.target)
-        if not nodes:
-            return "all-nodes-down", [], device
-        number = Uri.parse(request.uri).user or ""
-        routes = [
-            Route(
-                self.plan.peers[n.peer],
-                n.target,
-                f"sip:{number}@{n.target.host}:{n.target.port}",
-                n.target.host,
-                number,
-            )
-            for n in nodes
-        ]
-        return "", routes, device
-
-    def _from_core(self, request: Request) -> tuple[str, list[Route], str]:
-        """The core calls a phone: the Contact that we registered for it, or its number."""
-        user = Uri.parse(request.uri).user or ""
-        binding = self.registrations.bindings.called(user)
-        if binding is None or binding.contact is None:
-            return "unknown-number", [], ""
-        peer = self.router.access_peer(request, binding.peer)
-        if peer is None:
-            return "no-peer", [], ""
-        if not binding.reachable or binding.flow is None:
-            return "phone-away", [], ""
-        host = peer.control[0]
-        return "", [Route(peer, binding.flow, str(binding.contact.uri), host, binding.user, binding.device)], ""
-
-    def trusts(self, flow: Flow) -> bool:
-        """Whether a core-side source may speak to us: by its address, or by a certificate that is no phone's."""
-        return (flow.identity is not None and flow.identity.kind == "peer") or self.trusts_host(flow.remote[0])
-
     def trusts_host(self, host: str) -> bool:
-        """By address alone (vendor: `ip address trusted list`, and whatever a session target names)."""
-        if host in self.plan.trusted:
-            return True
-        address = ip_address(host)
-        return any(address in network for network in self._trusted)
+        """Whether the core face listens to this address at all."""
+        return self.judge.trusts_host(host)
 
     def _refuse_new(self, key: ServerKey, request: Request, flow: Flow, peer: Peer, cause: str, now: float) -> None:
         self.user.refuse(key, request, cause, peer.control[0], now)
@@ -200,22 +146,19 @@ class Calls:
             self.user.respond(key, response_to(request, 481), now)
             return
         call, leg = found
-        assert leg.dialog is not None
         if isinstance(leg.path, Flow) and leg.path is not flow and flow.transport.reliable:
             leg.path = flow
+        dialog = leg.dialog_with(request.from_tag)
+        assert dialog is not None
         try:
-            leg.dialog.receive_request(request)
+            dialog.receive_request(request)
         except RemoteProtocolError as error:
             self.user.respond(key, response_to(request, error.status, error.reason), now)
             return
         if request.method == "BYE":
-            call.receive(Input.BYE, (leg, key, request), now)
+            call.receive(Input.CALLED_BYE if leg.index else Input.BYE, (leg, key, request), now)
         else:
-            passing = Passing(call, leg, key, request)
-            try:
-                passing.start(now)
-            except (Refused, RemoteProtocolError) as error:
-                refuse_in_dialog(call, leg, key, request, error, now)
+            Passing(call, leg, key, request).start(now)
 
     def _same_peer(self, leg: Leg, flow: Flow) -> bool:
         """A dialog of a phone is open to that phone alone, one of the core to the core."""
@@ -228,39 +171,36 @@ class Calls:
         if found is None or not self._same_peer(found[1], flow):
             return
         call, leg = found
-        if call.state is State.ANSWERED and leg is call.caller:
-            if leg.server is not None:
-                self._invites.pop(leg.server, None)
-            call.receive(Input.ACK, request, now)
-        elif call.state is State.UP:
-            if leg.server is not None:
-                self._invites.pop(leg.server, None)
-            call.acknowledge(leg, request, now)
+        if call.state in ACKNOWLEDGED and self.close_invite(leg, request.cseq.number):
+            if call.state is State.UP:
+                call.acknowledge(leg, request, now)
+            else:
+                call.receive(Input.ACK, request, now)
 
     def cancel(self, key: ServerKey, request: Request, now: float) -> None:
         owner = self._invites.get(key)
         if isinstance(owner, Call):
-            if owner.state < State.ANSWERED:
-                owner.receive(Input.CANCEL, request, now)
+            owner.receive(Input.CANCEL, request, now)
         elif owner is not None:
             owner.cancel(now)
 
     def expired(self, key: ServerKey, now: float) -> None:
-        """No ACK came for a final answer of ours."""
+        """No ACK came for a final answer of ours; for a 2xx this is the end (RFC 3261 13.3.1.4)."""
         owner = self._invites.pop(key, None)
-        call = owner if isinstance(owner, Call) else owner.call if owner else None
-        if call is not None and call.state in (State.ANSWERED, State.UP):
-            call.receive(Input.NO_ACK, None, now)
+        if owner is not None:
+            call = owner if isinstance(owner, Call) else owner.call
+            if call.state in ACKNOWLEDGED:
+                call.receive(Input.NO_ACK, "no-ack", now)
 
     def media(self, event: MediaEvent, now: float) -> None:
         if isinstance(event, MediaLost):
             lost = self._sessions.get(event.session)
-            if lost is not None and lost.state is not State.GIVING_UP:
+            if lost is not None:
                 lost.receive(Input.MEDIA_LOST, event, now)
             return
         call = self._calls.get(event.ticket)
         if isinstance(event, MediaRefused):
-            if call is not None:
+            if call is not None and call.state is State.RESERVING:
                 call.receive(Input.REFUSED, event, now)
         elif isinstance(event, MediaReserved):
             if call is None or call.state is not State.RESERVING:
@@ -290,10 +230,15 @@ class Calls:
     def media_released(self, call: Call) -> None:
         self._sessions.pop(call.session, None)
 
-    def open_invite(self, leg: Leg, key: ServerKey, owner: Passing) -> None:
-        """A re-INVITE of this leg's peer is open: what a CANCEL or a missing ACK will be about."""
-        leg.server = key
+    def open_invite(self, leg: Leg, key: ServerKey, request: Request, owner: Call | Passing) -> None:
+        """An INVITE of this leg's peer is open: what a CANCEL, an ACK or a missing one will be about."""
+        leg.servers[request.cseq.number] = key
         self._invites[key] = owner
+
+    def close_invite(self, leg: Leg, number: int) -> bool:
+        """Nothing more will come of it. Whether it was open."""
+        key = leg.servers.pop(number, None)
+        return key is not None and self._invites.pop(key, None) is not None
 
     def watch_session(self, call: Call, response: Response, now: float) -> None:
         """Session timer (RFC 4028): the peers refresh, we end what nobody refreshes."""
@@ -312,7 +257,7 @@ class Calls:
         kinds = call.negotiation.session.kinds if call.negotiation.session else ()
         self.user.report(
             "call.connected",
-            Severity.INFO,
+            Severity.DEBUG,  # one line a call is enough, the one that says how it ended
             f"call {call.name} {call.caller.number} -> {call.called.number} connected",
             call=call.name,
             device=call.caller.device or call.called.device,
@@ -334,12 +279,11 @@ class Calls:
 
     def ended(self, call: Call, now: float) -> None:
         """Take a call out of every index."""
-        self.user.alarms.cancel((call, "session"))
         self._calls.pop(call.ticket, None)
         self.dialogs.forget(call)
         for leg in call.legs:
-            if leg.server is not None:
-                self._invites.pop(leg.server, None)
+            for number in list(leg.servers):
+                self.close_invite(leg, number)
         if call.connected_at is not None:
             self.user.report(
                 "call.ended",

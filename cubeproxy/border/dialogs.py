@@ -42,7 +42,7 @@ class Dialogs:
         """One fork of our INVITE answered: its other early dialogs are gone."""
         for fork in leg.forks.values():
             if fork is not dialog:
-                self._places.pop(fork.key, None)
+                del self._places[fork.key]
                 self._keys[call].discard(fork.key)
         leg.forks = {dialog.remote_tag: dialog}
         leg.dialog = dialog
@@ -53,21 +53,24 @@ class Dialogs:
 
     # --- the other face -------------------------------------------------------------------------
 
-    def translate(self, request: Request) -> None:
-        """Rewrite the dialogs that a Refer-To or a Replaces names, as the far face knows them."""
+    def translate(self, request: Request, source: Leg) -> None:
+        """Rewrite the dialogs that a Refer-To or a Replaces names, as the far face knows them.
+
+        Only those that the writer on `source` can know: its own face's, and of a phone its own.
+        """
         refer_to = request.headers.get("Refer-To")
         if refer_to is not None:
-            request.headers.set("Refer-To", _IN_URI.sub(self._in_uri, refer_to))
+            request.headers.set("Refer-To", _IN_URI.sub(lambda match: self._in_uri(match, source), refer_to))
         replaces = request.headers.get("Replaces")
         if replaces is not None:
-            request.headers.set("Replaces", self._other(replaces) or replaces)
+            request.headers.set("Replaces", self._other(replaces, source) or replaces)
 
-    def _in_uri(self, match: re.Match[str]) -> str:
-        other = self._other(unquote(match[1]))
+    def _in_uri(self, match: re.Match[str], source: Leg) -> str:
+        other = self._other(unquote(match[1]), source)
         return f"Replaces={quote(other, safe='')}" if other else match[0]
 
-    def _other(self, replaces: str) -> str:
-        """`Call-ID;to-tag=A;from-tag=B` as one face names a dialog, as the other does; "" when it is none of ours."""
+    def _other(self, replaces: str, source: Leg) -> str:
+        """`Call-ID;to-tag=A;from-tag=B` as one face names a dialog, as the other does; "" when it is none of theirs."""
         call_id, *parameters = (part.strip() for part in replaces.split(";"))
         tags = dict(part.split("=", 1) for part in parameters if "=" in part)
         to_tag, from_tag = tags.get("to-tag", ""), tags.get("from-tag", "")
@@ -75,6 +78,8 @@ class Dialogs:
         if found is None:
             return ""
         call, leg = found
+        if leg.side is not source.side or leg.device != source.device:
+            return ""
         far = call.legs[1 - leg.index].dialog
         if leg.dialog is None or far is None:
             return ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cubeproxy.protocols.sip.message import Response
+from cubeproxy.protocols.values import Side
 
 
 @dataclass(slots=True, frozen=True)
@@ -36,6 +37,8 @@ FAILURES = {
     "no-ports": Failure(503, "Resource unavailable", 47, 10, fix="widen `rtp-port range`"),
     "no-worker": Failure(503, "Resource unavailable", 47, 5, fix="see the log of the media worker"),
     "media-lost": Failure(500, "Media engine lost", 41),
+    "session-expired": Failure(408, "", 102),
+    "gone": Failure(480, "", 41),
     "draining": Failure(503, "SIP Service is Shutdown", 41, 30, fix="the proxy is being stopped"),
     "srtp-required": Failure(
         488,
@@ -50,8 +53,13 @@ FAILURES = {
     "no-codec": Failure(488, "No common codec", fix="see `codec` and `voice-class codec` on both dial peers"),
     "no-audio": Failure(488, "No usable audio stream in session description"),
     "bad-sdp": Failure(400, "Error parsing session description"),
+    "bad-answer": Failure(502, "Error parsing session description", 41),
     "sdp-type": Failure(415, "Session description expected"),
     "no-peer": Failure(404, "No matching outgoing dial-peer", 1, fix="see `destination uri` and `session target`"),
+    "no-number": Failure(484, "", 28),
+    "uri-scheme": Failure(416, "Unsupported URI scheme"),
+    "too-many-hops": Failure(483),
+    "untrusted": Failure(403, "", 21, fix="add the source to `ip address trusted list`, or to a session target"),
     "unknown-number": Failure(404, "No matching outgoing dial-peer", 1, fix="no phone is registered under this number"),
     "phone-away": Failure(480, "Phone is not connected", 20),
     "not-registered": Failure(403, "Not registered", 21, fix="the phone has to REGISTER on this connection first"),
@@ -62,10 +70,18 @@ FAILURES = {
     "no-answer": Failure(408, "", 102),
     "challenged": Failure(403, "Phone asked for credentials", 21),
     "identity": Failure(403, "Device name does not match its certificate", 21),
-    "foreign-number": Failure(403, "Number belongs to another device", 21),
     "no-registrar": Failure(
         403, "Registrar is not enabled", fix="configure `registrar server` under voice service voip"
     ),
+}
+
+
+# A request that got no answer: the side that was asked, how it ended -> the row for whoever asked.
+SILENCE = {
+    (Side.ACCESS, "timeout"): "no-answer",
+    (Side.ACCESS, "transport"): "phone-away",
+    (Side.CORE, "timeout"): "all-nodes-down",
+    (Side.CORE, "transport"): "all-nodes-down",
 }
 
 

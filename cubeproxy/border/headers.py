@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from cubeproxy.border.plan import Peer
 from cubeproxy.protocols.sip.message import Message, Request
@@ -56,38 +57,64 @@ _ADDRESSED = frozenset(
     )
 )  # fmt: skip
 
+# Who somebody is, by our word to this leg: the host in them is ours or the peer's, as in From and To.
+_IDENTITY = frozenset({"remote-party-id", "p-asserted-identity", "p-preferred-identity"})
+
 _HOST = re.compile(r"(?<=@)(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?(?=[;>?\s,]|$)", re.ASCII)
 
 _KNOWN = frozenset(name.lower() for name in (*FUNCTIONAL, *CREDENTIALS, *CHALLENGES)) | NEVER
+
+
+@lru_cache(maxsize=256)
+def _passing(pass_list: tuple[str, ...], extra: tuple[str, ...]) -> frozenset[str]:
+    """The same few lists over and over: one for each dial peer and direction."""
+    return frozenset(name.lower() for name in (*FUNCTIONAL, *pass_list, *extra)) - NEVER
 
 
 class PassList:
     """The headers that pass from one dial peer to another."""
 
     def __init__(self, peer: Peer, extra: tuple[str, ...] = ()) -> None:
-        self._names = frozenset(name.lower() for name in (*FUNCTIONAL, *peer.pass_list, *extra)) - NEVER
+        self._names = _passing(peer.pass_list, extra)
         self._unknown = peer.pass_unknown
 
     def passes(self, name: str) -> bool:
         lowered = name.lower()
         return lowered in self._names or (self._unknown and lowered not in _KNOWN)
 
-    def copy(self, source: Message, target: Message, hosts: Mapping[str, str]) -> None:
-        """Append to `target` what passes of `source`; `hosts` maps addresses of one face to those of the other."""
+    def copy(self, source: Message, target: Message, faces: Faces) -> None:
+        """Append to `target` what passes of `source`, its addresses as `target`'s peer may see them."""
         add = target.headers.add
         for name, value in source.headers.items():
             if self.passes(name):
-                add(name, hide(value, hosts) if name.lower() in _ADDRESSED else value)
+                lowered = name.lower()
+                add(name, faces.hide(value, lowered in _IDENTITY) if lowered in _ADDRESSED else value)
 
 
-def hide(value: str, hosts: Mapping[str, str]) -> str:
-    """Replace the host of every URI whose host is in `hosts`; a port goes with the host that it belonged to."""
+class Faces:
+    """What the addresses of one face are called on the other (vendor: `address-hiding`).
 
-    def swap(match: re.Match[str]) -> str:
-        replacement = hosts.get(match[1])
-        return match[0] if replacement is None else replacement
+    `theirs` maps those that have a counterpart; `hidden` are the others of that face, which become `ours`.
+    """
 
-    return _HOST.sub(swap, value)
+    __slots__ = ("_hidden", "_ours", "_theirs")
+
+    def __init__(self, theirs: Mapping[str, str], hidden: frozenset[str], ours: str) -> None:
+        self._theirs = theirs
+        self._hidden = hidden
+        self._ours = ours
+
+    def hide(self, value: str, whole: bool = False) -> str:
+        """Replace hosts in URIs with a user; a port goes with the host that it belonged to.
+
+        `whole` replaces those that nobody knows too.
+        """
+
+        def swap(match: re.Match[str]) -> str:
+            host = match[1]
+            return self._theirs.get(host) or (self._ours if whole or host in self._hidden else match[0])
+
+        return _HOST.sub(swap, value)
 
 
 def unsupported(request: Request) -> list[str]:

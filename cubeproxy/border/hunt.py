@@ -9,15 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cubeproxy.border.building import Route, build_invite
+from cubeproxy.border.descriptions import Refused
 from cubeproxy.border.interworking import Kind
-from cubeproxy.border.negotiation import Refused, cause_of
+from cubeproxy.border.leg import hop_of
+from cubeproxy.border.negotiation import cause_of
 from cubeproxy.border.nodes import BUSYOUT
+from cubeproxy.border.offer_answer import Input as Role
 from cubeproxy.border.phases import Input, State
 from cubeproxy.config.model import SrtpPolicy
 from cubeproxy.protocols.errors import RemoteProtocolError
+from cubeproxy.protocols.sip.dialog import Dialog
 from cubeproxy.protocols.sip.layer import ClientKey
 from cubeproxy.protocols.sip.message import Request, Response
-from cubeproxy.protocols.values import Target
+from cubeproxy.protocols.values import Path, Target
 
 if TYPE_CHECKING:
     from cubeproxy.border.call import Call
@@ -50,28 +54,55 @@ class Hunt:
         """No further route will be asked."""
         self._call.calls.user.alarms.cancel(self)
 
+    def cancel(self, now: float) -> None:
+        """Nobody waits for an answer any more."""
+        self.stop()
+        if self.attempt is not None and self.attempt.client is not None:
+            self._call.calls.user.cancel(self.attempt.client, now)
+
+    def acknowledged(self, invite: Request, ack: Request, path: Path) -> None:
+        """What the answer's retransmissions get."""
+        if self.attempt is not None and self.attempt.invite is invite:
+            self.attempt.acks[ack.to_tag or ""] = (ack, path)
+
+    def decline(self, attempt: Attempt, response: Response, now: float) -> None:
+        """ACK and BYE for a 2xx that nobody wants (RFC 3261 13.2.2.4)."""
+        calls, route = self._call.calls, attempt.route
+        dialog = Dialog.uac(attempt.invite, response)
+        path = hop_of(dialog, route.path, route.peer, calls.plan)
+        ack = dialog.ack(attempt.invite.cseq.number)
+        attempt.acks[response.to_tag or ""] = (ack, path)
+        calls.user.ack(ack, path, now)
+        calls.send_bye(dialog, path, now)
+
     def _ask(self, route: Route, now: float) -> None:
         call, leg, user = self._call, self._call.called, self._call.calls.user
         try:
-            body = call.negotiation.pass_on(0, call.body) if call.body else b""
+            if call.negotiation.expected_need(call.body) > call.need:
+                raise Refused("no-transcoder", f"dial-peer {route.peer.tag} needs a transcoder and none is reserved")
+            body = call.negotiation.pass_on(0, call.body, Role.REQUEST) if call.body else b""
         except (Refused, RemoteProtocolError) as error:
             call.fail(cause_of(error), now, str(error))
             return
         tokens = user.tokens
         leg.invite = build_invite(call.request, call.caller, leg, route, tokens.call_id(), tokens.tag(), body)
-        call.calls.dialogs.translate(leg.invite)
+        call.calls.dialogs.translate(leg.invite, call.caller)
         attempt = self.attempt = Attempt(self, route, leg.invite)
         if self.routes:
-            user.alarms.set(self, now + FIRST_ANSWER, lambda then: self.silent(attempt, then))
-        leg.client = user.request(leg.invite, route.path, attempt, now)
-        attempt.client = leg.client
+            user.alarms.set(self, now + FIRST_ANSWER, lambda then: self.silent(attempt, "timeout", then))
+        attempt.client = user.request(leg.invite, route.path, attempt, now)
 
     def answered(self, attempt: Attempt, response: Response, now: float) -> None:
         """A response to one of our INVITEs, retransmitted 2xx included."""
-        call, status = self._call, response.status
+        call, status, tag = self._call, response.status, response.to_tag or ""
+        if tag in attempt.acks and 200 <= status < 300:
+            again = attempt.acks[tag]
+            if again is not None:
+                call.calls.user.ack(*again, now)
+            return
         if attempt is not self.attempt or call.state not in (State.CALLING, State.GIVING_UP):
             if 200 <= status < 300:
-                call.stray(attempt.invite, response, now)
+                self.decline(attempt, response, now)
             return
         self.stop()
         if status == 100:
@@ -79,6 +110,7 @@ class Hunt:
         if status < 200:
             call.receive(Input.PROVISIONAL, response, now)
         elif status < 300:
+            attempt.acks[tag] = None
             call.receive(Input.ANSWER, response, now)
         elif self._may_go_on() and self._falls_back(response):
             call.negotiation.concluded(ok=False)
@@ -89,8 +121,8 @@ class Hunt:
         else:
             call.receive(Input.REJECT, response, now)
 
-    def silent(self, attempt: Attempt, now: float) -> None:
-        """Nothing came from this route: the next one, or the end."""
+    def silent(self, attempt: Attempt, cause: str, now: float) -> None:
+        """Nothing came from this route ("timeout", "transport"): the next one, or the end."""
         call = self._call
         if attempt is not self.attempt or call.state not in (State.CALLING, State.GIVING_UP):
             return
@@ -100,7 +132,7 @@ class Hunt:
             self._give_up_on(attempt, now)
             return
         self._blame(attempt, now)
-        call.receive(Input.REJECT, None, now)
+        call.receive(Input.REJECT, cause, now)
 
     def _give_up_on(self, attempt: Attempt, now: float) -> None:
         self._blame(attempt, now)
@@ -126,18 +158,23 @@ class Hunt:
 
 
 class Attempt:
-    """One INVITE of ours; the waiter of its answers."""
+    """One INVITE of ours; the waiter of its answers.
 
-    __slots__ = ("_hunt", "client", "invite", "route")
+    `acks` by To tag: every 2xx that came, and our ACK to it with its path; None while the ACK waits for the caller's
+    answer.
+    """
+
+    __slots__ = ("_hunt", "acks", "client", "invite", "route")
 
     def __init__(self, hunt: Hunt, route: Route, invite: Request) -> None:
         self._hunt = hunt
         self.route = route
         self.invite = invite
         self.client: ClientKey | None = None
+        self.acks: dict[str, tuple[Request, Path] | None] = {}
 
     def response(self, response: Response, now: float) -> None:
         self._hunt.answered(self, response, now)
 
     def failed(self, cause: str, now: float) -> None:
-        self._hunt.silent(self, now)
+        self._hunt.silent(self, cause, now)

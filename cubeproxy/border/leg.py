@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from cubeproxy.border.plan import DEFAULT_PORT, Peer, Plan
 from cubeproxy.protocols.sip.dialog import Dialog
-from cubeproxy.protocols.sip.layer import ClientKey, ServerKey
+from cubeproxy.protocols.sip.layer import ServerKey
 from cubeproxy.protocols.sip.message import Request
-from cubeproxy.protocols.sip.uri import NameAddr, Uri
+from cubeproxy.protocols.sip.uri import Uri, unbracket
 from cubeproxy.protocols.values import Flow, Path, Side, Target, Transport
 
 DialogKey = tuple[str, str, str]  # Call-ID, local tag, remote tag
@@ -19,8 +19,7 @@ class Leg:
     """`index` 0 is the caller's leg, 1 the called one. `path` is the way that requests took so far."""
 
     __slots__ = (
-        "ack", "client", "contact", "device", "dialog", "forks", "id", "index", "invite", "number", "path", "peer",
-        "server",
+        "ack", "contact", "device", "dialog", "forks", "id", "index", "invite", "number", "path", "peer", "servers",
     )  # fmt: skip
 
     def __init__(self, index: int, leg_id: int, peer: Peer, path: Path, number: str, device: str = "") -> None:
@@ -33,8 +32,7 @@ class Leg:
         self.dialog: Dialog | None = None
         self.forks: dict[str, Dialog] = {}  # early dialogs of an INVITE of ours, by remote tag
         self.invite: Request | None = None
-        self.server: ServerKey | None = None  # their open INVITE
-        self.client: ClientKey | None = None  # our open INVITE
+        self.servers: dict[int, ServerKey] = {}  # their INVITEs without ACK, by CSeq number
         self.ack: Request | None = None  # our ACK to the last 2xx, for its retransmissions
         self.contact = contact_of(peer, number)
 
@@ -57,6 +55,10 @@ class Leg:
         self.forks[dialog.remote_tag] = dialog
         self.dialog = dialog
 
+    def dialog_with(self, remote_tag: str | None) -> Dialog | None:
+        """The fork of that tag; where nothing forked there is one dialog."""
+        return self.forks.get(remote_tag or "", self.dialog)
+
 
 def contact_of(peer: Peer, user: str) -> str:
     """Our Contact on a leg of this peer."""
@@ -67,27 +69,25 @@ def contact_of(peer: Peer, user: str) -> str:
 
 
 def next_hop(leg: Leg, plan: Plan) -> Path:
-    """Where an in-dialog request goes.
+    """Where an in-dialog request of this leg goes."""
+    return leg.path if leg.dialog is None else hop_of(leg.dialog, leg.path, leg.peer, plan)
 
-    A phone is reached on its flow alone. On the core side an open connection stays; over UDP the
-    route set or the remote target decides (RFC 3261 12.2.1.1), but only towards a host that the
+
+def hop_of(dialog: Dialog, path: Path, peer: Peer, plan: Plan) -> Path:
+    """Where a request in a dialog goes whose messages took `path` so far.
+
+    A phone is reached on its flow alone. On the core side an open connection stays; else the route
+    set or the remote target decides (RFC 3261 12.2.1.1), but only towards a host that the
     configuration names: a Contact must not make us talk to strangers.
     """
-    path, dialog = leg.path, leg.dialog
-    if leg.side is Side.ACCESS or dialog is None:
+    if peer.side is Side.ACCESS or (isinstance(path, Flow) and path.open and path.transport.reliable):
         return path
-    if isinstance(path, Flow) and path.open and path.transport.reliable:
+    hop = dialog.next_hop
+    host = unbracket(hop.host)
+    if host not in plan.trusted and host != (path.remote[0] if isinstance(path, Flow) else path.host):
         return path
-    hop = NameAddr.parse(dialog.route_set[0]).uri if dialog.route_set else _uri(dialog.remote_target)
-    host = hop.host.strip("[]")
-    if host not in plan.trusted and host != leg.remote_host:
-        return path
-    transport = _transport(hop, leg.peer.config.transport)
-    return Target(transport, host, hop.port or DEFAULT_PORT[transport], leg.peer.control)
-
-
-def _uri(text: str) -> Uri:
-    return Uri.parse(text) if not text.startswith("<") else NameAddr.parse(text).uri
+    transport = _transport(hop, peer.config.transport)
+    return Target(transport, host, hop.port or DEFAULT_PORT[transport], peer.control)
 
 
 def _transport(uri: Uri, default: Transport) -> Transport:

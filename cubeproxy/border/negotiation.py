@@ -11,29 +11,32 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from secrets import token_bytes
 
+from cubeproxy.border.descriptions import (
+    EVENTS,
+    Formats,
+    Refused,
+    allowed,
+    allows,
+    answered_formats,
+    effective_direction,
+    parse_description,
+    renumbered,
+)
 from cubeproxy.border.interworking import FIRST_OFFER, INTERWORKING, Kind, accept
-from cubeproxy.border.offer_answer import Meaning, OfferAnswer
+from cubeproxy.border.offer_answer import Input, Meaning, OfferAnswer
 from cubeproxy.border.plan import Peer
 from cubeproxy.config.model import Personality, SrtpPolicy
 from cubeproxy.protocols.errors import CubeError, RemoteProtocolError
 from cubeproxy.protocols.sdes import CryptoLine, choose, fresh, offered, read_lines
 from cubeproxy.protocols.sdp import Direction, Media, SessionDescription, audio, describe
 from cubeproxy.protocols.suites import MasterKey, Suite
-from cubeproxy.protocols.values import Address, Codec, Need, StreamSpec
+from cubeproxy.protocols.values import Address, Need, StreamSpec
 
-EVENTS = "telephone-event"
 PROFILE = {Kind.SRTP: "RTP/SAVP", Kind.RTP: "RTP/AVP"}
 
-Formats = list[tuple[int, Codec]]  # payload type, codec
+CROSSING = {Meaning.GLARE: 491, Meaning.TOO_SOON: 500}  # RFC 3311 5.2
+
 Octets = Callable[[int], bytes]  # that many random octets
-
-
-class Refused(CubeError):
-    """A description that this call cannot take. `cause` is a key of FAILURES."""
-
-    def __init__(self, cause: str, text: str) -> None:
-        super().__init__(text)
-        self.cause = cause
 
 
 @dataclass(slots=True, frozen=True)
@@ -57,6 +60,8 @@ class Side:
     sent: bytes = b""  # our last description on this leg
     send_keys: dict[Suite, MasterKey] = field(default_factory=dict)
     lines: list[CryptoLine] = field(default_factory=list)  # the crypto lines of our open offer
+    layout: list[Media] = field(default_factory=list)  # the m-lines of this leg, all refused; none may ever go
+    place: int = 0  # which of them is the audio
 
     def send_key(self, suite: Suite, rng: Octets) -> MasterKey:
         """Our key on this leg for a suite: made once."""
@@ -100,6 +105,7 @@ class Negotiation:
         if called.tag != self.sides[1].peer.tag:
             self.sides[1].peer = called
             self.sides[1].send_keys.clear()
+            self.sides[1].fallback = False
 
     def expected_need(self, body: bytes) -> Need:
         """What the call will need, judged by its first offer (b"": a delayed offer). Raises Refused."""
@@ -107,28 +113,40 @@ class Negotiation:
         other = Kind.RTP if called.fallback else FIRST_OFFER[called.peer.policy]
         if not body:
             return self._need(FIRST_OFFER[caller.peer.policy], other)
-        _, _, media = _parse(body)
+        _, _, media = parse_description(body)
         return self._need(self._accept(caller, media), other)
 
-    def pass_on(self, source: int, body: bytes, *, preview: bool = False) -> bytes:
-        """A description from leg `source`'s peer: the one to send on the other leg. Raises Refused."""
-        description, place, media = _parse(body)
-        meaning = self.state.body(source, preview=preview)
-        if meaning is Meaning.GLARE:
-            raise RemoteProtocolError("an offer is open already", 491)
+    def pass_on(self, source: int, body: bytes, role: Input) -> bytes:
+        """A description from leg `source`'s peer: the one to send on the other leg, b"" for none. Raises Refused."""
+        description, place, media = parse_description(body)
+        meaning = self.state.body(source, role)
+        if meaning in CROSSING:
+            raise RemoteProtocolError("an offer is open already", CROSSING[meaning])
+        if meaning is Meaning.IGNORE:
+            return b""
         try:
             if meaning is Meaning.OFFER:
                 return self._take_offer(source, description, place, media)
             return self._take_answer(source, description, media)
-        except (CubeError, ValueError):
-            self.concluded(ok=False)
+        except CubeError:
+            self.state.concluded(ok=False)
+            self._revert()
             raise
+
+    def answer_again(self, body: bytes) -> None:
+        """Another fork's answer to the caller's offer: its media counts from now, the caller's description stays."""
+        description, _, media = parse_description(body)
+        if self._offer is not None and self._offer.source == 0 and not self.state.owed_by(0):
+            self._take_answer(1, description, media)
 
     def concluded(self, ok: bool) -> None:
         """The transaction that carried an offer is over."""
         if self.state.concluded(ok) is Meaning.REVERT:
-            self.sides[0].kind, self.sides[1].kind = self._before
-            self._offer = None
+            self._revert()
+
+    def _revert(self) -> None:
+        self.sides[0].kind, self.sides[1].kind = self._before
+        self._offer = None
 
     # --- offers -------------------------------------------------------------------------------
 
@@ -156,8 +174,11 @@ class Negotiation:
         )
         if other.kind is None or self.session is None:
             other.kind = Kind.RTP if other.fallback else FIRST_OFFER[other.peer.policy]
-        direction = _effective_direction(media, description)
-        return self._write(other, self._offer_media(other, media, formats, direction))
+        direction = effective_direction(media, description)
+        offered = self._offer_media(other, media, formats, direction)
+        lines = list(other.layout) or [offered]
+        lines[other.place] = offered
+        return self._describe(other, lines)
 
     def _choose_line(self, side: Side, media: Media) -> CryptoLine:
         lines, errors = read_lines(media.crypto)
@@ -177,9 +198,7 @@ class Negotiation:
         kept = [
             (number, codec)
             for number, codec in formats
-            if (
-                first.dtmf and second.dtmf if codec.name == EVENTS else _allows(first, codec) and _allows(second, codec)
-            )
+            if (first.dtmf and second.dtmf if codec.name == EVENTS else allows(first, codec) and allows(second, codec))
         ]
         if all(codec.name == EVENTS for _, codec in kept):
             names = ", ".join(codec.name for _, codec in formats) or "none that is known"
@@ -204,9 +223,9 @@ class Negotiation:
         side, other = self.sides[source], self.sides[offer.source]
         self._check_profile(side, media)
         receive_key, send_key = self._answered_keys(side, media) if media.port else (None, None)
-        formats = _answered(offer.formats, media.codecs()) if media.port else offer.formats
-        wrote = _effective_direction(offer.media, offer.description)
-        direction = _allowed(media.direction(description), wrote)
+        formats = answered_formats(offer.formats, media.codecs()) if media.port else offer.formats
+        wrote = effective_direction(offer.media, offer.description)
+        direction = allowed(media.direction(description), wrote)
         answer = self._write_answer(other, offer, formats, direction, media)
         assert side.kind is not None
         assert other.kind is not None
@@ -216,7 +235,7 @@ class Negotiation:
             ours = self._spec(
                 offer.description,
                 offer.media,
-                _renumbered(offer.formats, formats),
+                renumbered(offer.formats, formats),
                 wrote,
                 direction.mirrored,
             )
@@ -255,11 +274,12 @@ class Negotiation:
     def _write_answer(
         self, side: Side, offer: _Offer, formats: Formats, direction: Direction, answered: Media
     ) -> bytes:
+        side.layout = [media.refused() for media in offer.description.media]
+        side.place = offer.place
         if not answered.port or not offer.media.port:
-            refused = [media.refused() for media in offer.description.media]
-            return self._describe(side, refused)
+            return self._describe(side, side.layout)
         crypto = [offer.answer_line.serialise()] if offer.answer_line else []
-        numbered = _renumbered(offer.formats, formats)
+        numbered = renumbered(offer.formats, formats)
         media = self._media(side, answered, numbered, direction, crypto, parameters=offer.media)
         return self._describe(side, offer.description.with_only(offer.place, media))
 
@@ -286,9 +306,6 @@ class Negotiation:
             direction=direction,
             ptime=source.ptime,
         )
-
-    def _write(self, side: Side, media: Media) -> bytes:
-        return self._describe(side, [media])
 
     def _describe(self, side: Side, media: list[Media]) -> bytes:
         """Our description on a leg; the version grows only when it differs from the last one (RFC 3264 8)."""
@@ -336,46 +353,10 @@ class Negotiation:
         return self._need(*kinds)
 
 
-def _parse(body: bytes) -> tuple[SessionDescription, int, Media]:
-    """The description and its audio stream; a refused one (port 0) counts when there is no other."""
-    description = SessionDescription.parse(body)
-    place = description.audio_index
-    if place is None:
-        place = next((i for i, m in enumerate(description.media) if m.kind == "audio" and m.is_rtp), None)
-    if place is None:
-        raise Refused("no-audio", "no audio stream in the description")
-    return description, place, description.media[place]
-
-
-def _allows(peer: Peer, codec: Codec) -> bool:
-    return not peer.encodings or codec.name in peer.encodings
-
-
-def _effective_direction(media: Media, description: SessionDescription) -> Direction:
-    """The direction as written, with the old hold (c=0.0.0.0, RFC 3264 8.4) read as `sendonly`."""
-    direction = media.direction(description)
-    if media.port and media.address(description) is None:
-        return Direction((direction.sends, False))
-    return direction
-
-
-def _allowed(answered: Direction, offered: Direction) -> Direction:
-    """What an answer may say to an offer (RFC 3264 6.1): an answer that claims more, or nothing, is cut down to it."""
-    return Direction((answered.sends and offered.receives, answered.receives and offered.sends))
-
-
-def _answered(offer: Formats, answer: Formats) -> Formats:
-    """The formats of an answer that were offered, in the answer's order and with its numbers."""
-    codecs = [codec for _, codec in offer]
-    kept = [(number, codec) for number, codec in answer if codec in codecs]
-    if all(codec.name == EVENTS for _, codec in kept):
-        raise Refused("no-codec", "the answer takes no codec that was offered")
-    return kept
-
-
-def _renumbered(offer: Formats, answered: Formats) -> Formats:
-    """The answered codecs in their order with the offerer's payload types."""
-    return [next((number, codec) for number, codec in offer if codec == chosen) for _, chosen in answered]
+def answer_cause(error: Refused | RemoteProtocolError) -> str:
+    """The same for what the called side answered: a 400 is not the caller's."""
+    cause = cause_of(error)
+    return "bad-answer" if cause == "bad-sdp" else cause
 
 
 def cause_of(error: Refused | RemoteProtocolError) -> str:

@@ -151,7 +151,6 @@ TRANSITIONS: dict[tuple[State, Input], tuple[Action, State]] = {
     (State.SUSPECT, Input.SILENT): (Watch.probe_soon, State.SUSPECT),
     (State.SUSPECT, Input.GIVEN_UP): (Watch.probe_later, State.DOWN),
     (State.DOWN, Input.ALIVE): (Watch.probe_later, State.UP),
-    (State.DOWN, Input.SILENT): (Watch.probe_later, State.DOWN),
     (State.DOWN, Input.GIVEN_UP): (Watch.probe_later, State.DOWN),
     (State.RESTING, Input.FAILED): (Watch.rest, State.RESTING),
     (State.RESTING, Input.RESTED): (Watch.nothing, State.UP),

@@ -17,11 +17,12 @@ class State(IntEnum):
 
 
 class Input(IntEnum):
-    BODY = 0  # a description from the side that owes an answer, or from any side when stable
-    PREVIEW = 1  # the same, in an unreliable provisional response
-    AGAIN = 2  # a description from the side that has offered already
-    DONE = 3  # the transaction that carried the offer succeeded
-    FAILED = 4  # it failed: the session before the offer stays (RFC 3261 14.1)
+    REQUEST = 0  # a description in an INVITE or UPDATE, which can only be an offer
+    REPLY = 1  # one in a reliable response, a PRACK or an ACK: the answer that is owed, else an offer
+    PREVIEW = 2  # one in an unreliable provisional response, which can be no offer (RFC 3261 13.2.1)
+    AGAIN = 3  # one from the side whose own offer is open
+    DONE = 4  # the transaction that carried the offer succeeded
+    FAILED = 5  # it failed: the session before the offer stays (RFC 3261 14.1)
 
 
 class Meaning(IntEnum):
@@ -29,30 +30,36 @@ class Meaning(IntEnum):
 
     OFFER = 0
     ANSWER = 1
-    GLARE = 2  # 491: two offers at once
-    KEEP = 3
-    REVERT = 4
+    IGNORE = 2
+    GLARE = 3  # 491: both sides offer at once (RFC 3311 5.2)
+    TOO_SOON = 4  # 500: the same side offers before it has its answer (RFC 3311 5.2)
+    KEEP = 5
+    REVERT = 6
 
 
 TRANSITIONS: dict[tuple[State, Input], tuple[Meaning, State]] = {
-    (State.STABLE, Input.BODY): (Meaning.OFFER, State.OFFERED),
+    (State.STABLE, Input.REQUEST): (Meaning.OFFER, State.OFFERED),
+    (State.STABLE, Input.REPLY): (Meaning.OFFER, State.OFFERED),
+    (State.STABLE, Input.PREVIEW): (Meaning.IGNORE, State.STABLE),
     (State.STABLE, Input.DONE): (Meaning.KEEP, State.STABLE),
     (State.STABLE, Input.FAILED): (Meaning.KEEP, State.STABLE),
-    (State.OFFERED, Input.BODY): (Meaning.ANSWER, State.STABLE),
+    (State.OFFERED, Input.REQUEST): (Meaning.GLARE, State.OFFERED),
+    (State.OFFERED, Input.REPLY): (Meaning.ANSWER, State.STABLE),
     (State.OFFERED, Input.PREVIEW): (Meaning.ANSWER, State.PREVIEWED),
-    (State.OFFERED, Input.AGAIN): (Meaning.GLARE, State.OFFERED),
+    (State.OFFERED, Input.AGAIN): (Meaning.TOO_SOON, State.OFFERED),
     (State.OFFERED, Input.DONE): (Meaning.KEEP, State.OFFERED),  # the offer stood in the 2xx, the answer is in the ACK
     (State.OFFERED, Input.FAILED): (Meaning.REVERT, State.STABLE),
-    (State.PREVIEWED, Input.BODY): (Meaning.ANSWER, State.STABLE),
+    (State.PREVIEWED, Input.REQUEST): (Meaning.GLARE, State.PREVIEWED),
+    (State.PREVIEWED, Input.REPLY): (Meaning.ANSWER, State.STABLE),
     (State.PREVIEWED, Input.PREVIEW): (Meaning.ANSWER, State.PREVIEWED),
-    (State.PREVIEWED, Input.AGAIN): (Meaning.GLARE, State.PREVIEWED),
+    (State.PREVIEWED, Input.AGAIN): (Meaning.TOO_SOON, State.PREVIEWED),
     (State.PREVIEWED, Input.DONE): (Meaning.KEEP, State.STABLE),
     (State.PREVIEWED, Input.FAILED): (Meaning.REVERT, State.STABLE),
 }
 
 
 class OfferAnswer:
-    """`offerer` is the leg (0 or 1) whose peer made the offer that is open, None when stable."""
+    """`offerer` is the leg (0 or 1) whose peer made the last offer, None before the first."""
 
     __slots__ = ("offerer", "state")
 
@@ -60,15 +67,10 @@ class OfferAnswer:
         self.state = State.STABLE
         self.offerer: int | None = None
 
-    def body(self, source: int, *, preview: bool = False) -> Meaning:
-        """A description came from leg `source`: is it an offer, an answer, or one offer too many?"""
-        if self.state is State.STABLE:
-            event = Input.BODY  # an offer; even in an unreliable provisional it is answered before anything else
-        elif source == self.offerer:
-            event = Input.AGAIN
-        else:
-            event = Input.PREVIEW if preview else Input.BODY
-        meaning = self._receive(event)
+    def body(self, source: int, role: Input) -> Meaning:
+        """A description came from leg `source` in the role REQUEST, REPLY or PREVIEW."""
+        again = self.state is not State.STABLE and source == self.offerer
+        meaning = self._receive(Input.AGAIN if again else role)
         if meaning is Meaning.OFFER:
             self.offerer = source
         return meaning
@@ -76,6 +78,10 @@ class OfferAnswer:
     def concluded(self, ok: bool) -> Meaning:
         """The transaction with the offer has its final response."""
         return self._receive(Input.DONE if ok else Input.FAILED)
+
+    def owed_by(self, source: int) -> bool:
+        """Whether leg `source` has offered and still waits for the answer."""
+        return self.state is State.OFFERED and self.offerer == source
 
     def _receive(self, event: Input) -> Meaning:
         meaning, self.state = TRANSITIONS[self.state, event]

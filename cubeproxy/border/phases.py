@@ -11,7 +11,8 @@ class State(IntEnum):
     ANSWERED = 2  # the caller has its 2xx, its ACK is awaited
     UP = 3
     GIVING_UP = 4  # the caller has its final answer, our INVITE's is awaited
-    ENDED = 5
+    CLOSING = 5  # over before the caller's ACK: a BYE must wait for that (RFC 3261 15)
+    ENDED = 6
 
 
 class Input(IntEnum):
@@ -22,8 +23,9 @@ class Input(IntEnum):
     REJECT = 4  # the last answer there will be is a failure, or none came
     CANCEL = 5
     ACK = 6
-    BYE = 7
-    NO_ACK = 8
-    GONE = 9  # a peer no longer knows the dialog (481, 408)
-    MEDIA_LOST = 10
-    LIMIT = 11  # ringing too long, session expired, draining
+    BYE = 7  # from the caller
+    CALLED_BYE = 8
+    NO_ACK = 9
+    GONE = 10  # a peer no longer knows the dialog (481, 408)
+    MEDIA_LOST = 11
+    LIMIT = 12  # ringing too long, session expired, draining

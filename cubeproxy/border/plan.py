@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cubeproxy.config.model import Config, DialPeer, KeepaliveProfile, Personality, SrtpPolicy
 from cubeproxy.protocols.errors import ConfigError
@@ -77,6 +77,7 @@ class Peer:
     pass_list: tuple[str, ...]
     pass_unknown: bool
     nodes: tuple[Node, ...] = ()
+    face: frozenset[str] = frozenset()  # every address that the configuration knows on this side
 
 
 @dataclass(slots=True, frozen=True)
@@ -96,6 +97,7 @@ class Plan:
         for dial_peer in sorted(config.dial_peers.values(), key=lambda p: (p.preference, p.tag)):
             if not dial_peer.shutdown and dial_peer.protocol_sipv2:
                 self.peers[dial_peer.tag] = self._resolve(dial_peer)
+        self.peers = {tag: replace(peer, face=self._face(peer.side)) for tag, peer in self.peers.items()}
         self.access = [p for p in self.peers.values() if p.side is Side.ACCESS]
         self.core = [p for p in self.peers.values() if p.side is Side.CORE]
         self._sides = {p.control[0]: p.side for p in self.peers.values()}
@@ -105,6 +107,11 @@ class Plan:
     def side_of(self, local: Address) -> Side:
         """The face that a listener of ours belongs to."""
         return self._sides[local[0]]
+
+    def _face(self, side: Side) -> frozenset[str]:
+        peers = [peer for peer in self.peers.values() if peer.side is side]
+        own = {address for peer in peers for address in (peer.control[0], peer.media)}
+        return frozenset(own | {node.target.host for peer in peers for node in peer.nodes})
 
     def _listeners(self) -> Iterator[Listener]:
         """Plain SIP listens on UDP and TCP together, as the router does; TLS where a peer asks for it."""

@@ -12,12 +12,12 @@ import re
 from cubeproxy.border.bindings import Binding, Bindings, Input, State
 from cubeproxy.border.failures import FAILURES, apply
 from cubeproxy.border.headers import CHALLENGES, CREDENTIALS, PassList
-from cubeproxy.border.identity import check_claims, device_key
+from cubeproxy.border.identity import device_key
 from cubeproxy.border.nodes import BUSYOUT, Nodes
 from cubeproxy.border.plan import Node, Peer, Plan
 from cubeproxy.border.routing import Router
 from cubeproxy.border.user import TransactionUser, name_of
-from cubeproxy.protocols.errors import RemoteProtocolError, TrustError
+from cubeproxy.protocols.errors import RemoteProtocolError
 from cubeproxy.protocols.sip.layer import ServerKey
 from cubeproxy.protocols.sip.message import Headers, Request, Response, response_to
 from cubeproxy.protocols.sip.uri import NameAddr
@@ -40,19 +40,17 @@ class Registrations:
 
     def register(self, key: ServerKey, request: Request, flow: Flow, peer: Peer, now: float) -> None:
         """One REGISTER from a phone."""
-        refusal = self._refusal(request, flow)
-        if refusal:
-            self.user.refuse(key, request, refusal, peer.control[0], now)
+        registrar = self.plan.config.voice.registrar
+        if registrar is None:
+            self._not_enabled(key, request, flow, peer, now)
             return
         wish = _Wish(request)
-        voice = self.plan.config.voice
-        if voice.registrar and 0 < wish.expires < voice.registrar.expires_min:
+        if not wish.query and 0 < wish.expires < registrar.expires_min:
             response = response_to(request, 423, to_tag=self.user.tokens.tag())
-            response.headers.add("Min-Expires", str(voice.registrar.expires_min))
+            response.headers.add("Min-Expires", str(registrar.expires_min))
             self.user.respond(key, response, now)
             return
-        if voice.registrar:
-            wish.expires = min(wish.expires, voice.registrar.expires_max)
+        wish.expires = min(wish.expires, registrar.expires_max)
         nodes = self.nodes.usable(self.router.core_nodes(request, peer))
         if not nodes:
             self.user.refuse(key, request, "all-nodes-down", peer.control[0], now)
@@ -63,32 +61,16 @@ class Registrations:
         for binding in self.bindings.on_flow(flow):
             self._apply(binding, Input.FLOW_LOST, now)
 
-    def _refusal(self, request: Request, flow: Flow) -> str:
-        """The cause to refuse with before the core is asked, or ""."""
-        if self.plan.config.voice.registrar is None:
-            self.user.report(
-                "registration.refused",
-                Severity.WARNING,
-                "REGISTER refused: registrar is not enabled",
-                peer=name_of(flow),
-                fix=FAILURES["no-registrar"].fix,
-            )
-            return "no-registrar"
-        try:
-            for contact in request.contacts:
-                check_claims(contact, flow)
-        except TrustError as error:
-            self.user.report(
-                "registration.refused",
-                Severity.WARNING,
-                f"REGISTER refused: {error}",
-                peer=name_of(flow),
-                device=flow.identity.name if flow.identity else "",
-                cause="identity",
-                fix=error.fix,
-            )
-            return "identity"
-        return ""
+    def _not_enabled(self, key: ServerKey, request: Request, flow: Flow, peer: Peer, now: float) -> None:
+        self.user.refuse(key, request, "no-registrar", peer.control[0], now)
+        self.user.report(
+            "registration.refused",
+            Severity.WARNING,
+            "REGISTER refused: registrar is not enabled",
+            peer=name_of(flow),
+            cause="no-registrar",
+            fix=FAILURES["no-registrar"].fix,
+        )
 
     def _binding(self, wish: _Wish, flow: Flow, peer: Peer, now: float) -> Binding:
         device = device_key(flow)
@@ -97,10 +79,14 @@ class Registrations:
             tokens = self.user.tokens
             binding = Binding(device, wish.user, peer.tag, tokens.call_id(), tokens.tag())
             self.bindings.add(binding, wish.contact.uri.user if wish.contact and wish.contact.uri.user else wish.user)
-            self._expire_at(binding, now + UNANSWERED)
         if binding.state is State.NEW:
             self.bindings.attach(binding, flow)
         return binding
+
+    def remember(self, binding: Binding, now: float) -> None:
+        """A node was asked: what has no 2xx yet stays known while its answer is awaited."""
+        if binding.state is State.NEW:
+            self._expire_at(binding, now + UNANSWERED)
 
     def _expire_at(self, binding: Binding, when: float) -> None:
         self.user.alarms.set(binding, when, lambda now: self._apply(binding, Input.EXPIRED, now))
@@ -122,9 +108,16 @@ class Registrations:
             expires=binding.granted,
         )
 
+    def unanswered(self, binding: Binding, now: float) -> None:
+        """No node took the REGISTER."""
+        if binding.state is not State.GONE:
+            self._apply(binding, Input.REFUSED, now)
+
     def settle(self, attempt: _Attempt, response: Response, node: Node, now: float) -> None:
         """The core's last word on an attempt: move the binding."""
         binding = attempt.binding
+        if binding.state is State.GONE:  # the phone left, or took it back meanwhile
+            return
         if response.status in (401, 407):
             self._apply(binding, Input.CHALLENGED, now)
         elif response.status >= 300:
@@ -155,7 +148,9 @@ class _Wish:
     """What a REGISTER asks for. Of several contacts the topmost counts (vendor: registration proxy limits)."""
 
     def __init__(self, request: Request) -> None:
-        self.user = request.to.uri.user or ""
+        self.user = request.to.uri.user
+        if not self.user:
+            raise RemoteProtocolError("no user in the address of record", 400)
         self.star = request.contact_star
         contacts = request.contacts
         self.contact: NameAddr | None = contacts[0] if contacts else None
@@ -197,7 +192,7 @@ class _Attempt:
             self._turn += 1
             user.alarms.cancel(self)
             user.refuse(self.key, self.request, "all-nodes-down", self.peer.control[0], now)
-            self._all._apply(self.binding, Input.REFUSED, now)
+            self._all.unanswered(self.binding, now)
             return
         node = self._nodes.pop(0)
         self._turn += 1
@@ -205,6 +200,7 @@ class _Attempt:
             user.alarms.set(self, now + ATTEMPT_WAIT, lambda then: self._failed(node, then))
         else:
             user.alarms.cancel(self)
+        self._all.remember(self.binding, now)
         user.request(self._build(node), node.target, _Turn(self, node, self._turn), now)
 
     def response(self, turn: int, node: Node, response: Response, now: float) -> None:
@@ -219,7 +215,7 @@ class _Attempt:
             return
         self._turn += 1
         self._all.settle(self, response, node, now)
-        user.respond(self.key, self._answer(response), now)
+        user.respond(self.key, self._answer(response, now), now)
 
     def failed(self, turn: int, node: Node, now: float) -> None:
         if turn == self._turn:
@@ -260,7 +256,7 @@ class _Attempt:
                 contact += f";{name}" if value is None else f";{name}={value}"
         return f"{contact};expires={self.wish.expires}"
 
-    def _answer(self, response: Response) -> Response:
+    def _answer(self, response: Response, now: float) -> Response:
         """The node's answer for the phone: its own Contact back, challenges as they are."""
         answer = response_to(self.request, response.status, response.reason, to_tag=self._all.user.tokens.tag())
         passing = PassList(self.peer, CHALLENGES)
@@ -273,6 +269,9 @@ class _Attempt:
             answer.headers.add("Expires", str(self.binding.granted))
         elif response.status < 300 and not self.wish.query:
             answer.headers.add("Expires", "0")
+        elif response.status < 300 and self.binding.contact is not None and self.binding.live:
+            left = max(0, int(self.binding.expires_at - now))
+            answer.headers.add("Contact", f"<{self.binding.contact.uri}>;expires={left}")  # RFC 3261 10.3
         answer.body = response.body
         return apply(answer, FAILURES["all-nodes-down"], self.peer.control[0]) if response.status in BUSYOUT else answer
 

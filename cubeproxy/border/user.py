@@ -6,6 +6,7 @@ transaction, so that registrations, calls and keepalives never see each other's 
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Protocol
 
 from cubeproxy.border.alarms import Alarms
@@ -21,8 +22,9 @@ from cubeproxy.protocols.sip.layer import (
     Transmit,
 )
 from cubeproxy.protocols.sip.message import Request, Response, response_to
+from cubeproxy.protocols.sip.timers import Timers
 from cubeproxy.protocols.sip.tokens import Tokens
-from cubeproxy.protocols.values import Event, Path, Severity
+from cubeproxy.protocols.values import Event, Flow, Path, Severity
 
 
 class Waiter(Protocol):
@@ -35,10 +37,30 @@ class Waiter(Protocol):
         """No final response: "timeout" (timer B or F) or "transport"."""
 
 
+ACCEPTED_FOR = 64  # T1: how long an INVITE that got its 2xx may get it again (timer M, RFC 6026 7.2)
+
+
 class TransactionUser:
-    def __init__(self, layer: TransactionLayer, tokens: Tokens) -> None:
-        self.layer = layer
+    """`agent` is our Server header in refusals, `warnings` whether they say why, `undialled` our addresses from which
+    no connection is ever made: a phone is reached on its own connection or not at all.
+    """
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        timers: Timers,
+        *,
+        agent: str = "",
+        warnings: bool = True,
+        undialled: frozenset[str] = frozenset(),
+    ) -> None:
+        self.layer = TransactionLayer(timers, tokens)
         self.tokens = tokens
+        self._agent = agent
+        self._warnings = warnings
+        self._undialled = undialled
+        self._lifetime = ACCEPTED_FOR * timers.t1  # s
+        self._accepted: deque[tuple[float, ClientKey]] = deque()  # answered INVITEs, and until when they have a waiter
         self.alarms = Alarms()
         self.out: list[Effect] = []
         self.arrived: list[Output] = []  # what the layer has for the border itself
@@ -53,11 +75,23 @@ class TransactionUser:
     def respond(self, key: ServerKey, response: Response, now: float) -> None:
         self._take(self.layer.respond(key, response, now), now)
 
-    def refuse(self, key: ServerKey, request: Request, cause: str, host: str, now: float) -> None:
+    def refuse(
+        self, key: ServerKey, request: Request, cause: str, host: str, now: float, to_tag: str | None = None
+    ) -> None:
         """Answer with a row of the failure table. `host` is our address on that face."""
+        self.respond(key, self.refusal(request, cause, host, to_tag), now)
+
+    def refusal(self, request: Request, cause: str, host: str, to_tag: str | None = None) -> Response:
         failure = FAILURES[cause]
-        response = response_to(request, failure.status, to_tag=request.to_tag or self.tokens.tag())
-        self.respond(key, apply(response, failure, host), now)
+        response = response_to(request, failure.status, to_tag=to_tag or self.tokens.tag())
+        apply(response, failure, host)
+        if not self._warnings:
+            response.headers.remove("Warning")
+        if failure.status == 415:
+            response.headers.add("Accept", "application/sdp")
+        if self._agent:
+            response.headers.add("Server", self._agent)
+        return response
 
     def ack(self, request: Request, path: Path, now: float) -> None:
         self._take(self.layer.send_ack(request, path), now)
@@ -85,9 +119,12 @@ class TransactionUser:
         self._take(outputs, now)
 
     def _take(self, outputs: list[Output], now: float) -> None:
+        while self._accepted and self._accepted[0][0] <= now:
+            self._waiters.pop(self._accepted.popleft()[1], None)
         for output in outputs:
             if type(output) is Transmit:
-                self.out.append(output)
+                if self._may_go(output.path):
+                    self.out.append(output)
             elif type(output) is ResponseArrived:
                 self._woken(output, now)
             elif type(output) is ClientFailed:
@@ -102,13 +139,19 @@ class TransactionUser:
         waiter = self._waiters.get(output.key)
         if waiter is None:
             return
-        if response.status >= 200 and not (response.status < 300 and response.cseq.method == "INVITE"):
+        if 200 <= response.status < 300 and output.key[1] == "INVITE":
+            self._accepted.append((now + self._lifetime, output.key))
+        elif response.status >= 200:
             del self._waiters[output.key]
         waiter.response(response, now)
 
-    def forget(self, key: ClientKey) -> None:
-        """Nobody waits any more for what comes of this transaction."""
-        self._waiters.pop(key, None)
+    def _may_go(self, path: Path) -> bool:
+        """No connection towards a phone: what a lost one still had to hear is lost with it."""
+        return isinstance(path, Flow) or not path.transport.reliable or path.local[0] not in self._undialled
+
+    def counts(self) -> dict[str, int]:
+        """What is held beside the layer's transactions, for leak tests."""
+        return {"waiters": len(self._waiters), "user alarms": len(self.alarms)}
 
     def drain(self) -> list[Effect]:
         effects, self.out = self.out, []

@@ -27,6 +27,7 @@ STATES = {
     State.ANSWERED: "connected",
     State.UP: "active",
     State.GIVING_UP: "disconnecting",
+    State.CLOSING: "disconnecting",
     State.ENDED: "disconnecting",
 }
 
