@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from cubeproxy.protocols.errors import RemoteProtocolError
 
 _CONNECTION = re.compile(r"IN +IP([46]) +([!-.0-~]+)(?:/[0-9]{1,3}){0,2} *", re.ASCII | re.IGNORECASE)
+_REMEMBERED = 1024  # connection values: a description names one several times, a peer in all its descriptions
+_LONGEST = 128  # octets of a connection value; what names a literal is far shorter
 _NULL = frozenset(("0.0.0.0", "::"))  # "send me nothing", the hold of RFC 2543 kept by RFC 3264 8.4
 
 
@@ -17,6 +20,13 @@ def read_connection(value: str) -> str:
     RemoteProtocolError 488 for another network than IN, for a name (nothing here resolves names) and for a
     literal of the wrong family.
     """
+    if len(value) > _LONGEST:
+        raise RemoteProtocolError("SDP: connection data too long", 488)
+    return _read(value)
+
+
+@lru_cache(_REMEMBERED)
+def _read(value: str) -> str:
     match = _CONNECTION.fullmatch(value)
     if match is None:
         raise RemoteProtocolError("SDP: bad connection data", 488)

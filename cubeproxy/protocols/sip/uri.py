@@ -1,14 +1,15 @@
 """SIP URIs and the two values built on hosts and URIs: name-addr (From, To, Contact, Route) and Via.
 
 RFC 3261 19.1, 20.10, 20.42; IPv6 by RFC 5118. The values are read, compared and written; treat them as immutable
-(`replace`, `with_tag`): they are not frozen because that costs four times as much to make, and they are cached by
-the message they came from.
+(`replace`, `with_tag`): they are not frozen because that costs four times as much to make, and they are cached, by
+the message they came from and, URIs, by their text.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Any
 
@@ -40,6 +41,8 @@ _OTHER = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*+):([!#-;=?-~]++)", re.ASCII)
 _TEL = re.compile(r"([0-9A-Fa-f*#().+\-]++)((?:;[!-:=-~]++)*+)", re.ASCII)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})", re.ASCII)
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})", re.ASCII)
+_REMEMBERED = 1024  # URIs: a call names the same few a dozen times
+_LONGEST_REMEMBERED = 256  # characters: what a peer makes us remember is bounded
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()")
 
 # RFC 3261 19.1.4: in one URI only, these make a difference even with their default value.
@@ -117,6 +120,10 @@ class Uri:
 
     @classmethod
     def parse(cls, text: str) -> Uri:
+        return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else cls._parse(text)
+
+    @classmethod
+    def _parse(cls, text: str) -> Uri:
         found = _SIP.fullmatch(text)
         if found is None:
             return cls._parse_other(text)
@@ -179,6 +186,11 @@ class Uri:
             and _same_params(self.params, other.params)
             and _same_headers(self.headers) == _same_headers(other.headers)
         )
+
+
+@lru_cache(_REMEMBERED)
+def _remembered(text: str) -> Uri:
+    return Uri._parse(text)
 
 
 def _uri_params(text: str) -> Params:
