@@ -99,9 +99,7 @@ class _Judgement:
         )
 
     def refuse(self, text: str, trustpoint: str = "", fix: str = "", alert: str = "rejected") -> TrustError:
-        return TrustError(
-            text, subject=self.subject, issuer=self.issuer, trustpoint=trustpoint, fix=fix, alert=alert
-        )
+        return TrustError(text, subject=self.subject, issuer=self.issuer, trustpoint=trustpoint, fix=fix, alert=alert)
 
     # --- the chain -----------------------------------------------------------------------------------
 

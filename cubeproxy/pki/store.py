@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from cubeproxy.config.model import Trustpoint
 from cubeproxy.pki.anchors import TrustAnchors
+from cubeproxy.pki.files import read_certificates
 from cubeproxy.protocols.errors import TrustError
 from cubeproxy.protocols.values import Event, Severity
 
@@ -176,7 +177,7 @@ class _Reader:
     def certificates(self, trustpoint: str, path: Path) -> list[x509.Certificate]:
         data = self._read(trustpoint, path)
         try:
-            return x509.load_pem_x509_certificates(data) if data else []
+            return read_certificates(data) if data else []
         except (ValueError, x509.InvalidVersion) as error:
             self._unreadable(trustpoint, path, f"holds no certificate in PEM: {error}")
             return []
