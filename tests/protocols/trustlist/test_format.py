@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.hashes import SHA1
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -224,3 +228,17 @@ def test_a_stub_has_no_hash_and_is_found_by_role() -> None:
     assert [(record.dns_name, record.stub) for record in nodes] == [("ccm1", False), ("ccm2", True)]
     assert nodes[1].fingerprint == ""
     assert nodes[0].fingerprint == certificate("CCM1").fingerprint(SHA1()).hex()
+
+
+def test_a_key_that_no_record_can_have_is_refused() -> None:
+    key = ed25519.Ed25519PrivateKey.generate()
+    builder = x509.CertificateBuilder().subject_name(name_of("ED")).issuer_name(name_of("ED")).serial_number(1)
+    builder = builder.not_valid_before(datetime(2020, 1, 1)).not_valid_after(datetime(2040, 1, 1))
+    with pytest.raises(TrustListError, match="neither RSA nor elliptic curve"):
+        record_of(builder.public_key(key.public_key()).sign(key, None), Role.TFTP)
+
+
+def test_the_fingerprint_is_what_a_phone_reports() -> None:
+    """SHA-1 over the whole file."""
+    ctl = mixed_mode_ctl()
+    assert ctl.envelope.fingerprint == hashlib.sha1(ctl.data).hexdigest()

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from cubeproxy.protocols.errors import TrustError
+from cubeproxy.protocols.errors import LocalProtocolError, TrustError
 from cubeproxy.protocols.trustlist import (
     FILE_SIGNERS,
     ITL_NAME,
@@ -208,6 +209,42 @@ def test_an_encrypted_file_is_for_one_device(size: int, digest: Digest) -> None:
     assert refused(decrypt, envelope, rsa_key("SEP00112233445A")).rule in (Rule.KEY, Rule.DIGEST)
     assert refused(read_signed, data).rule is Rule.VERSION
     assert refused(read_list, data).rule is Rule.VERSION
+
+
+def tampered(data: bytes, find: bytes, put: bytes) -> bytes:
+    """An encrypted file with other octets in its header, and signed by nobody."""
+    assert data.count(find) == 1
+    return data.replace(find, put)
+
+
+def test_what_decrypts_to_something_else_is_refused() -> None:
+    device, key = certificate("SEP001122334455"), rsa_key("SEP001122334455")
+    data = encrypt_file(b"x" * 17, "A.enc.sgn", signer("CCM1"), NOW, device, key=KEY, iv=IV)
+    assert refused(decrypt, read_encrypted(tampered(data, IV, KEY)), key).rule is Rule.DIGEST
+    shorter = tampered(data, b"\x14\x00\x02\x00\x0f", b"\x14\x00\x02\x00\x0e")
+    assert refused(decrypt, read_encrypted(shorter), key).rule is Rule.DIGEST
+    assert refused(read_encrypted, data[:-1]).rule is Rule.MALFORMED
+    assert (
+        refused(read_encrypted, tampered(data, b"\x14\x00\x02\x00\x0f", b"\x14\x00\x02\x00\x11")).rule is Rule.MALFORMED
+    )
+    assert refused(validate_encrypted, data, (mixed_mode_ctl(),), "B.enc.sgn").rule is Rule.FILE_NAME
+
+
+def test_a_session_key_of_another_length_is_refused() -> None:
+    device, key = certificate("SEP001122334455"), rsa_key("SEP001122334455")
+    data = encrypt_file(b"x", "A.enc.sgn", signer("CCM1"), NOW, device, key=KEY, iv=IV)
+    envelope = read_encrypted(data)
+    assert envelope.header.encryption is not None
+    for wrapped in (key.public_key().encrypt(b"short", PKCS1v15()), b"no modulus"):
+        other = replace(envelope.header, encryption=replace(envelope.header.encryption, key=wrapped))
+        assert refused(decrypt, replace(envelope, header=other), key).rule is Rule.KEY
+
+
+def test_only_rsa_devices_and_encrypted_files() -> None:
+    with pytest.raises(LocalProtocolError, match="RSA certificate"):
+        encrypt_file(b"", "A", signer("CCM1"), NOW, certificate("EC", curve=True), key=KEY, iv=IV)
+    with pytest.raises(LocalProtocolError, match="read_encrypted"):
+        decrypt(read_signed(sign_file(CONFIG, CONFIG_NAME, signer("CCM1"), NOW)), rsa_key("CCM1"))
 
 
 def test_a_plain_file_is_not_taken_for_an_encrypted_one() -> None:
