@@ -6,6 +6,7 @@ or extends one, and a lost connection detaches it without ending it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from enum import IntEnum
 
@@ -74,12 +75,17 @@ class Bindings:
         self._by_alias: dict[str, Binding] = {}
         self._by_user: dict[str, list[Binding]] = {}
         self._by_flow: dict[Flow, set[Binding]] = {}
+        self._numbers: Counter[str] = Counter()  # by device
 
     def __len__(self) -> int:
         return sum(1 for binding in self._by_key.values() if binding.live)
 
     def __iter__(self) -> Iterator[Binding]:
         return iter(list(self._by_key.values()))
+
+    def numbers(self, device: str) -> int:
+        """How many addresses of record a device has here, accepted or asked for."""
+        return self._numbers[device]
 
     def find(self, device: str, user: str) -> Binding | None:
         return self._by_key.get((device, user))
@@ -93,6 +99,7 @@ class Bindings:
         binding.alias = alias
         self._by_alias[alias] = binding
         self._by_key[binding.device, binding.user] = binding
+        self._numbers[binding.device] += 1
         self._by_user.setdefault(binding.user, []).append(binding)
 
     def called(self, user: str) -> Binding | None:
@@ -138,7 +145,10 @@ class Bindings:
 
     def forget(self, binding: Binding) -> None:
         self.detach(binding)
-        self._by_key.pop((binding.device, binding.user), None)
+        if self._by_key.pop((binding.device, binding.user), None) is not None:
+            self._numbers[binding.device] -= 1
+            if not self._numbers[binding.device]:
+                del self._numbers[binding.device]
         self._by_alias.pop(binding.alias, None)
         others = self._by_user.get(binding.user, [])
         if binding in others:

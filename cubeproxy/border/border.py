@@ -224,6 +224,7 @@ class Border:
             peer=name_of(flow),
             device=flow.identity.name if flow.identity else "",
             cause=str(error.status),
+            reason=str(error),
         )
         if not isinstance(message, Request) or message.method == "ACK":
             return

@@ -57,7 +57,8 @@ class Call:
         self.server = server  # the caller's INVITE
         self.request = caller.invite
         self.body = description_of(caller.invite)
-        self.negotiation = Negotiation(caller.peer, called.peer, calls.plan.personality, calls.octets)
+        plan = calls.plan
+        self.negotiation = Negotiation(caller.peer, called.peer, plan.personality, calls.octets, plan.signalling)
         self.reliable = Reliable()
         self.need = Need.RELAY
         self.state = State.RESERVING

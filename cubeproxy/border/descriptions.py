@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+from ipaddress import ip_address
+
 from cubeproxy.border.plan import Peer
 from cubeproxy.protocols.errors import CubeError
 from cubeproxy.protocols.sdp import Direction, Media, SessionDescription
-from cubeproxy.protocols.values import Codec
+from cubeproxy.protocols.values import Address, Codec
 
 EVENTS = "telephone-event"
+BROADCAST = "255.255.255.255"
 
 Formats = list[tuple[int, Codec]]  # payload type, codec
 
@@ -29,6 +33,16 @@ def parse_description(body: bytes) -> tuple[SessionDescription, int, Media]:
     if place is None:
         raise Refused("no-audio", "no audio stream in the description")
     return description, place, description.media[place]
+
+
+def check_address(description: SessionDescription, media: Media, reserved: Container[Address]) -> None:
+    """Refuse to speak to a group of hosts, or into a signalling port that a phone must not reach through us."""
+    address = media.address(description)
+    if address is None:
+        return
+    host = ip_address(address[0])
+    if host.is_multicast or address[0] == BROADCAST or address in reserved:
+        raise Refused("media-address", f"audio to {address[0]}:{address[1]} is not allowed")
 
 
 def allows(peer: Peer, codec: Codec) -> bool:

@@ -52,6 +52,11 @@ FAILURES = {
     "no-suite": Failure(488, "No common SRTP crypto suite", fix="see `voice class srtp-crypto` on the dial peer"),
     "no-codec": Failure(488, "No common codec", fix="see `codec` and `voice-class codec` on both dial peers"),
     "no-audio": Failure(488, "No usable audio stream in session description"),
+    "media-address": Failure(
+        488,
+        "Media address not allowed",
+        fix="the peer names a group of hosts, or a signalling port, for its audio: is this an attack?",
+    ),
     "bad-sdp": Failure(400, "Error parsing session description"),
     "bad-answer": Failure(502, "Error parsing session description", 41),
     "sdp-type": Failure(415, "Session description expected"),
@@ -69,6 +74,7 @@ FAILURES = {
     "max-conn": Failure(503, "Maximum Number of Connections reached", 47, 10, fix="raise `max-conn` on the dial peer"),
     "no-answer": Failure(408, "", 102),
     "challenged": Failure(403, "Phone asked for credentials", 21),
+    "too-many-numbers": Failure(403, "Too many numbers on one device", 21),
     "identity": Failure(403, "Device name does not match its certificate", 21),
     "no-registrar": Failure(
         403, "Registrar is not enabled", fix="configure `registrar server` under voice service voip"

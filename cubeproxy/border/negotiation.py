@@ -7,7 +7,7 @@ a key of ours stays as long as its suite does, so that hold and resume re-key no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 from secrets import token_bytes
 
@@ -18,6 +18,7 @@ from cubeproxy.border.descriptions import (
     allowed,
     allows,
     answered_formats,
+    check_address,
     effective_direction,
     parse_description,
     renumbered,
@@ -31,6 +32,7 @@ from cubeproxy.protocols.sdes import CryptoLine, choose, fresh, offered, read_li
 from cubeproxy.protocols.sdp import Direction, Media, SessionDescription, audio, describe
 from cubeproxy.protocols.suites import MasterKey, Suite
 from cubeproxy.protocols.values import Address, Need, StreamSpec
+from cubeproxy.protocols.values import Side as Face
 
 PROFILE = {Kind.SRTP: "RTP/SAVP", Kind.RTP: "RTP/AVP"}
 
@@ -86,12 +88,21 @@ class _Offer:
 class Negotiation:
     """`sides[0]` is the caller's leg, `sides[1]` the called one."""
 
-    def __init__(self, caller: Peer, called: Peer, personality: Personality, rng: Octets = token_bytes) -> None:
+    def __init__(
+        self,
+        caller: Peer,
+        called: Peer,
+        personality: Personality,
+        rng: Octets = token_bytes,
+        signalling: Container[Address] = (),
+    ) -> None:
+        """`signalling` are the ports of ours and of the cluster that no phone's audio may go to."""
         self.sides = (Side(caller), Side(called))
         self.session: Session | None = None
         self.state = OfferAnswer()
         self._personality = personality
         self._rng = rng
+        self._signalling = signalling
         self._offer: _Offer | None = None
         self._before: tuple[Kind | None, Kind | None] = (None, None)
         for side in self.sides:
@@ -113,12 +124,12 @@ class Negotiation:
         other = Kind.RTP if called.fallback else FIRST_OFFER[called.peer.policy]
         if not body:
             return self._need(FIRST_OFFER[caller.peer.policy], other)
-        _, _, media = parse_description(body)
+        media = self._parse(0, body)[2]
         return self._need(self._accept(caller, media), other)
 
     def pass_on(self, source: int, body: bytes, role: Input) -> bytes:
         """A description from leg `source`'s peer: the one to send on the other leg, b"" for none. Raises Refused."""
-        description, place, media = parse_description(body)
+        description, place, media = self._parse(source, body)
         meaning = self.state.body(source, role)
         if meaning in CROSSING:
             raise RemoteProtocolError("an offer is open already", CROSSING[meaning])
@@ -135,7 +146,7 @@ class Negotiation:
 
     def answer_again(self, body: bytes) -> None:
         """Another fork's answer to the caller's offer: its media counts from now, the caller's description stays."""
-        description, _, media = parse_description(body)
+        description, _, media = self._parse(1, body)
         if self._offer is not None and self._offer.source == 0 and not self.state.owed_by(0):
             self._take_answer(1, description, media)
 
@@ -147,6 +158,13 @@ class Negotiation:
     def _revert(self) -> None:
         self.sides[0].kind, self.sides[1].kind = self._before
         self._offer = None
+
+    def _parse(self, source: int, body: bytes) -> tuple[SessionDescription, int, Media]:
+        """A description of leg `source`'s peer. A phone's audio goes into no signalling port, ours or the cluster's."""
+        description, place, media = parse_description(body)
+        if self.sides[source].peer.side is Face.ACCESS:
+            check_address(description, media, self._signalling)
+        return description, place, media
 
     # --- offers -------------------------------------------------------------------------------
 

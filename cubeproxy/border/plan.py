@@ -102,6 +102,9 @@ class Plan:
         self.core = [p for p in self.peers.values() if p.side is Side.CORE]
         self._sides = {p.control[0]: p.side for p in self.peers.values()}
         self.listeners = tuple(dict.fromkeys(self._listeners()))
+        self.signalling = frozenset(p.control for p in self.peers.values()) | frozenset(
+            (node.target.host, node.target.port) for peer in self.core for node in peer.nodes
+        )
         self.trusted = frozenset(node.target.host for peer in self.core for node in peer.nodes)
 
     def side_of(self, local: Address) -> Side:

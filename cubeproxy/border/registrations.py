@@ -25,6 +25,7 @@ from cubeproxy.protocols.values import Flow, Severity
 
 DEFAULT_EXPIRES = 3600  # s, RFC 3261 10.3 leaves it to the registrar; the vendor's default
 ATTEMPT_WAIT = 4.0  # s for a node's first answer while another node could be asked
+MOST_NUMBERS = 128  # addresses of record of one device: more than any phone with its side cars has buttons
 UNANSWERED = 64.0  # s that an address of record without a 2xx is remembered, for the phone's second REGISTER
 
 _SECONDS = re.compile(r"[0-9]{1,10}", re.ASCII)
@@ -42,7 +43,7 @@ class Registrations:
         """One REGISTER from a phone."""
         registrar = self.plan.config.voice.registrar
         if registrar is None:
-            self._not_enabled(key, request, flow, peer, now)
+            self.refuse("no-registrar", key, request, flow, peer, now)
             return
         wish = _Wish(request)
         if not wish.query and 0 < wish.expires < registrar.expires_min:
@@ -52,8 +53,12 @@ class Registrations:
             return
         wish.expires = min(wish.expires, registrar.expires_max)
         nodes = self.nodes.usable(self.router.core_nodes(request, peer))
+        device = device_key(flow)
+        if self.bindings.numbers(device) >= MOST_NUMBERS and self.bindings.find(device, wish.user) is None:
+            self.refuse("too-many-numbers", key, request, flow, peer, now)
+            return
         if not nodes:
-            self.user.refuse(key, request, "all-nodes-down", peer.control[0], now)
+            self.refuse("all-nodes-down", key, request, flow, peer, now)
             return
         _Attempt(self, key, request, flow, peer, wish, self._binding(wish, flow, peer, now), nodes).next(now)
 
@@ -61,15 +66,17 @@ class Registrations:
         for binding in self.bindings.on_flow(flow):
             self._apply(binding, Input.FLOW_LOST, now)
 
-    def _not_enabled(self, key: ServerKey, request: Request, flow: Flow, peer: Peer, now: float) -> None:
-        self.user.refuse(key, request, "no-registrar", peer.control[0], now)
+    def refuse(self, cause: str, key: ServerKey, request: Request, flow: Flow, peer: Peer, now: float) -> None:
+        """Answer ourselves, with a row of the failure table, and tell the operator."""
+        self.user.refuse(key, request, cause, peer.control[0], now)
         self.user.report(
             "registration.refused",
             Severity.WARNING,
-            "REGISTER refused: registrar is not enabled",
+            f"REGISTER refused: {FAILURES[cause].warning}",
             peer=name_of(flow),
-            cause="no-registrar",
-            fix=FAILURES["no-registrar"].fix,
+            device=flow.identity.name if flow.identity else "",
+            cause=cause,
+            fix=FAILURES[cause].fix,
         )
 
     def _binding(self, wish: _Wish, flow: Flow, peer: Peer, now: float) -> Binding:
@@ -191,7 +198,7 @@ class _Attempt:
         if not self._nodes:
             self._turn += 1
             user.alarms.cancel(self)
-            user.refuse(self.key, self.request, "all-nodes-down", self.peer.control[0], now)
+            self._all.refuse("all-nodes-down", self.key, self.request, self.flow, self.peer, now)
             self._all.unanswered(self.binding, now)
             return
         node = self._nodes.pop(0)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import resource
 import socket
 from collections import deque
@@ -36,6 +37,7 @@ from cubeproxy.protocols.values import (
     Severity,
     StreamCounters,
 )
+from cubeproxy.server.media_engine import Engine, choose
 from cubeproxy.server.media_process import WorkerProcess
 
 SLOTS = 4096  # sessions a worker has room for, if descriptors allow
@@ -53,7 +55,7 @@ class MediaService:
     """`await start()`, then `handle` commands; `on_event` is called later from the loop, never inside `handle`.
 
     `ports` are the first and last port of the range, `rest`, `lease` and `idle` are seconds. `on_report` gets what
-    the operator should know about workers.
+    the operator should know about workers. `engine` is what a worker is; without it CUBEPROXY_MEDIA chooses.
     """
 
     def __init__(
@@ -67,11 +69,13 @@ class MediaService:
         idle: float = 300.0,
         heartbeat: float = HEARTBEAT,
         on_report: OnReport | None = None,
+        engine: Engine | None = None,
     ) -> None:
         self._on_event = on_event
         self._on_report = on_report or (lambda _event: None)
         self._pool = MediaPool(PortPool(*ports, rest=rest))
         self._count = workers
+        self._engine = engine or choose(os.environ.get("CUBEPROXY_MEDIA", "auto"))
         self._terms = (lease, idle)
         self._heartbeat = heartbeat
         self._workers: dict[int, WorkerProcess] = {}
@@ -88,8 +92,14 @@ class MediaService:
         for _ in range(self._count):
             self._start_worker()
         self._beat()
+        if self._engine.degraded:
+            self._on_report(Event("media.engine", Severity.NOTICE, f"media engine: {self.describe()}"))
         async with asyncio.timeout(within):
             await asyncio.gather(*(worker.ready.wait() for worker in self._workers.values()))
+
+    def describe(self) -> str:
+        """Which engine carries the calls, and why this one: for `show version` and the log."""
+        return f"{self._engine.text}, {self._count} worker process{'es' if self._count != 1 else ''}"
 
     @property
     def workers(self) -> Mapping[int, int]:
@@ -212,7 +222,7 @@ class MediaService:
             return
         self._started += 1
         slots = _slots()
-        worker = WorkerProcess(self._started, slots, self._worker_lost, self._worker_fault)
+        worker = WorkerProcess(self._started, slots, self._engine.command, self._worker_lost, self._worker_fault)
         worker.greet(*self._terms)
         self._workers[worker.number] = worker
         self._pool.joined(worker.number, slots)

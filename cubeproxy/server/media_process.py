@@ -13,7 +13,6 @@ import errno
 import os
 import socket
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -33,7 +32,7 @@ Faulted = Callable[[str], None]
 class WorkerProcess:
     """A running worker. `lost` is called once, when it is gone without having been asked to go."""
 
-    def __init__(self, number: int, slots: int, lost: Lost, faulted: Faulted) -> None:
+    def __init__(self, number: int, slots: int, command: Sequence[str], lost: Lost, faulted: Faulted) -> None:
         self.number = number
         self.ready = asyncio.Event()
         self.alive = True
@@ -52,7 +51,7 @@ class WorkerProcess:
         self._seam.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEAM_BUFFER)
         self._memory: int | None = memory
         with theirs:
-            self.process = _spawn(theirs)
+            self.process = _spawn(command, theirs)
         self._loop.add_reader(self._seam.fileno(), self._read)
 
     @property
@@ -181,10 +180,9 @@ def _close(sockets: Sequence[socket.socket]) -> None:
         sock.close()
 
 
-def _spawn(seam: socket.socket) -> subprocess.Popen[bytes]:
-    """`-P`: the folder that the operator happens to stand in is not searched for modules."""
+def _spawn(command: Sequence[str], seam: socket.socket) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "cubeproxy.media.worker", str(seam.fileno())],
+        [*command, str(seam.fileno())],
         pass_fds=(seam.fileno(),),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

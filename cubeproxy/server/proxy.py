@@ -7,6 +7,7 @@ and are carried out in order; one timer waits for the border's deadline.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from cubeproxy.border.border import Border
 from cubeproxy.border.effects import (
@@ -34,6 +35,7 @@ from cubeproxy.protocols.values import (
     ReleaseMedia,
     ReserveMedia,
     Severity,
+    Side,
     Transport,
     UpdateMedia,
 )
@@ -104,13 +106,23 @@ class Proxy:
         """Open one listener. Over TLS a certificate says who may speak, else the core side goes by address."""
         secure = listener.transport is Transport.TLS
         try:
-            await self.transport.listen(listener.transport, listener.address, server if secure else None)
+            await self.transport.listen(
+                listener.transport,
+                listener.address,
+                server if secure else None,
+                trusted=self._trusted(listener) if not secure else None,
+            )
         except OSError as error:
             where = f"{listener.transport.value} {format_address(listener.address)}"
             raise ConfigError(
                 f"cannot listen on the {listener.side.value} side, {where}: {error.strerror}",
                 fix="end what uses this address, or put another in its place with --map",
             ) from None
+
+    def _trusted(self, listener: Listener) -> Callable[[str], bool] | None:
+        """Strangers on the core side are discarded unread, unless the configuration wants them answered."""
+        silent = self.config.voice.silent_discard_untrusted
+        return self.border.calls.trusts_host if silent and listener.side is Side.CORE else None
 
     def drain(self) -> None:
         """The first call lets calls finish within the limit, a second one ends them at once."""

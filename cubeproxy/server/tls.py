@@ -7,16 +7,27 @@ takes its place towards that network (vendor: sip-ua, cube-line-side facts 1.6).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 from typing import BinaryIO
 
 from cubeproxy.config.model import Config, CryptoSignaling
 from cubeproxy.pki.anchors import TrustAnchors
 from cubeproxy.pki.identity import make_judge
-from cubeproxy.pki.store import Store
-from cubeproxy.protocols.errors import ConfigError
-from cubeproxy.protocols.values import Target
-from cubeproxy.transport.tls import TlsClient, TlsServer
+from cubeproxy.pki.store import OwnCertificate, Store
+from cubeproxy.protocols.errors import ConfigError, TrustError
+from cubeproxy.protocols.values import Event, Severity, Target
+from cubeproxy.transport.tls import TlsClient, TlsServer, TlsSettings
+
+
+@dataclass
+class InUse:
+    """TLS settings, and the certificate that they present."""
+
+    settings: TlsSettings
+    trustpoint: str
+    own: OwnCertificate
 
 
 class TlsPolicy:
@@ -26,23 +37,63 @@ class TlsPolicy:
         self._legacy = legacy
         self._keylog = keylog
         self._clients: dict[str, TlsClient] = {}
+        self._in_use: list[InUse] = []
 
     def server(self) -> TlsServer:
         """What listeners present. A client certificate is always demanded. Raises ConfigError or TrustError."""
-        own = self._store.own(self._line("").trustpoint)
+        trustpoint = self._line("").trustpoint
+        own = self._own(trustpoint)
         judge = make_judge(self._store.anchors, legacy=self._legacy)
-        return TlsServer(
-            own.chain, own.key, judge, profile="legacy" if self._legacy else "default", keylog=self._keylog
-        )
+        profile = "legacy" if self._legacy else "default"
+        server = TlsServer(own.chain, own.key, judge, profile=profile, keylog=self._keylog)
+        self._in_use.append(InUse(server, trustpoint, own))
+        return server
 
     def client(self, target: Target) -> TlsClient:
         """What an outgoing connection presents, and who may answer it."""
         line = self._line(target.host)
         if line.remote not in self._clients:
-            own = self._store.own(line.trustpoint)
+            own = self._own(line.trustpoint)
             judge = make_judge(self._anchors(line), role="server")
-            self._clients[line.remote] = TlsClient(own.chain, own.key, judge, keylog=self._keylog)
+            client = TlsClient(own.chain, own.key, judge, keylog=self._keylog)
+            self._clients[line.remote] = client
+            self._in_use.append(InUse(client, line.trustpoint, own))
         return self._clients[line.remote]
+
+    def renew(self) -> list[Event]:
+        """Present what the store has now, from the next handshake on. What does not fit stays out, with an event."""
+        events: list[Event] = []
+        for used in self._in_use:
+            try:
+                own = self._own(used.trustpoint)
+                if own.chain != used.own.chain:
+                    used.settings.reload(own.chain, own.key)
+                    used.own = own
+            except (ConfigError, TrustError) as error:
+                events.append(
+                    Event(
+                        "tls.not-renewed",
+                        Severity.ERROR,
+                        f"the certificate in use stays: {error}",
+                        cause=str(error),
+                        fix=error.fix,
+                        fields={"trustpoint": used.trustpoint},
+                    )
+                )
+        return events
+
+    def _own(self, trustpoint: str) -> OwnCertificate:
+        """TrustError also for a certificate that has expired: no phone would talk to us."""
+        own = self._store.own(trustpoint)
+        end = own.chain[0].not_valid_after_utc
+        if datetime.now(UTC) > end:
+            raise TrustError(
+                f"the certificate of trustpoint {trustpoint} expired on {end:%Y-%m-%d}",
+                subject=own.chain[0].subject.rfc4514_string(),
+                trustpoint=trustpoint,
+                fix=f"renew it: cubeproxy pki import {trustpoint}, or delete it and cubeproxy pki self-signed",
+            )
+        return own
 
     def _anchors(self, line: CryptoSignaling) -> Callable[[], TrustAnchors]:
         names = [line.client_vtp] if line.client_vtp else None

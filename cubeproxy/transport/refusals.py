@@ -80,6 +80,18 @@ def refused(peer: str, cause: str, text: str, fix: str, **fields: object) -> Eve
     )
 
 
+def stranger(local: str, source: str) -> Event:
+    """Something from a host that a listener does not let in. Sources can be spoofed: one event for all of them."""
+    return Event(
+        "sip.untrusted",
+        Severity.WARNING,
+        f"discarded on {local}: not from a core peer",
+        cause="untrusted",
+        fix="add the source to `ip address trusted list`, or to a dial peer's session target, if it is one of yours",
+        fields={"source": source},
+    )
+
+
 def certificate_refused(peer: str, error: TrustError) -> Event:
     """A certificate that `judge`, or the TLS profile, did not accept."""
     return refused(

@@ -16,7 +16,7 @@ from cubeproxy.protocols.values import Address, Event, Severity, Transport
 from cubeproxy.transport.counters import Counters
 from cubeproxy.transport.gate import Gate, Refused, Ticket
 from cubeproxy.transport.limits import Limits
-from cubeproxy.transport.refusals import refused
+from cubeproxy.transport.refusals import refused, stranger
 from cubeproxy.transport.tls import TlsServer, format_address
 
 ACCEPT_BATCH = 64  # connections accepted in one go before others have their turn
@@ -166,6 +166,7 @@ class Acceptor:
         if self._trusted is not None and not self._trusted(remote[0]):
             owner.counters.untrusted += 1
             sock.close()
+            owner.report(stranger(f"TCP {format_address(self.local)}", remote[0]))
             return
         answer = self._gate.admit(remote[0], owner.clock())
         if isinstance(answer, Refused):

@@ -16,9 +16,11 @@ from typing import Protocol
 
 from cubeproxy.protocols.errors import RemoteProtocolError
 from cubeproxy.protocols.sip.message import Request, Response, parse_message
-from cubeproxy.protocols.values import Address, Flow, Target, Transport
+from cubeproxy.protocols.values import Address, Event, Flow, Target, Transport
 from cubeproxy.transport.counters import Counters
 from cubeproxy.transport.limits import Limits
+from cubeproxy.transport.refusals import stranger
+from cubeproxy.transport.tls import format_address
 
 LARGEST = 65_535
 IP_RECVERR, IPV6_RECVERR = 11, 25  # linux/in.h, linux/in6.h; the socket module does not name them
@@ -35,6 +37,7 @@ class UdpOwner(Protocol):
     def datagram_message(self, flow: Flow, message: Request | Response) -> None: ...
     def datagram_malformed(self, flow: Flow, error: RemoteProtocolError) -> None: ...
     def datagram_failed(self, flow: Flow, cause: str) -> None: ...
+    def report(self, event: Event) -> None: ...
 
 
 class UdpSocket:
@@ -107,6 +110,7 @@ class UdpSocket:
         owner = self._owner
         if self._trusted is not None and not self._trusted(remote[0]):
             owner.counters.untrusted += 1
+            owner.report(stranger(f"UDP {format_address(self.local)}", remote[0]))
             return
         if not data.strip(b"\r\n\0"):  # keep-alives of NAT bindings
             return

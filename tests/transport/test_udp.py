@@ -189,3 +189,24 @@ def test_a_crash_of_the_handler_is_reported_and_the_socket_goes_on(run: Run, num
                 assert (await peer.receive()).startswith(b"SIP/2.0 200")
 
     run(work())
+
+
+def test_strangers_are_discarded_unread_and_told_without_their_names(run: Run) -> None:
+    """Sources can be spoofed: an event per source would fill the operator's disk."""
+
+    async def work() -> None:
+        async with side(Transport.UDP, answers=True, trusted=lambda host: host == "127.0.40.20") as us:
+            with Peer("127.0.40.66") as stranger, Peer("127.0.40.20") as peer:
+                for data in (options(1), b"garbage", b"\x00" * 40, options(2)):
+                    stranger.sock.sendto(data, us.address)
+                peer.sock.sendto(options(3), us.address)
+                assert (await peer.receive()).startswith(b"SIP/2.0 200")
+                assert us.recorder.call_ids == ["call-3"]
+                assert us.transport.counters.untrusted == 4
+                assert {(event.name, event.peer, event.text) for event in us.recorder.events} == {
+                    ("sip.untrusted", "", us.recorder.events[0].text)
+                }
+                with pytest.raises(BlockingIOError):
+                    stranger.sock.recv(100)
+
+    run(work())
