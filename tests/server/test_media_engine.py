@@ -1,0 +1,103 @@
+"""Which media worker runs, and that nobody has to guess."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cubeproxy.protocols.errors import ConfigError
+from cubeproxy.server.media_engine import PYTHON, choose
+from tests.media import builds
+
+from .media_lab import live, running
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> Path:
+    if builds.missing():
+        pytest.skip(builds.missing())
+    monkeypatch.setenv("CUBEPROXY_MEDIA_WORKER", str(builds.worker("plain")))
+    return builds.worker("plain")
+
+
+def refusing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that finds nothing here to work with."""
+    program = folder / "worker"
+    program.write_text("#!/bin/sh\necho 'no libcrypto that can be used: gone' >&2\nexit 3\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("CUBEPROXY_MEDIA_WORKER", str(program))
+
+
+def test_the_native_worker_is_preferred_where_it_works(built: Path) -> None:
+    engine = choose("auto")
+    assert engine.command[0] == str(built)
+    assert "native" in engine.text
+    assert "OpenSSL" in engine.text
+
+
+def test_a_back_end_can_be_named(built: Path) -> None:
+    engine = choose("epoll")
+    assert "epoll" in engine.text
+    assert not engine.degraded
+
+
+def test_auto_falls_back_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusing(tmp_path, monkeypatch)
+    engine = choose("auto")
+    assert engine.command == PYTHON
+    assert engine.degraded
+    assert "no libcrypto" in engine.text
+
+
+def test_auto_without_a_build_is_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUBEPROXY_MEDIA_WORKER", "/nonexistent")
+    engine = choose("auto")
+    assert engine.command == PYTHON
+    assert "not built" in engine.text
+
+
+def test_what_was_asked_for_by_name_never_falls_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusing(tmp_path, monkeypatch)
+    with pytest.raises(ConfigError, match="no libcrypto"):
+        choose("native")
+    with pytest.raises(ConfigError):
+        choose("turbo")
+
+
+def test_the_libcrypto_of_a_dependency_serves_where_the_system_has_none(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spare = choose("epoll").command
+    monkeypatch.setenv("CUBEPROXY_LIBCRYPTO", spare[spare.index("--crypto") + 1])
+    assert "_binding" in choose("epoll").text
+
+
+@pytest.mark.parametrize("engine", ["auto", "python"])
+def test_the_service_says_what_runs_and_runs_it(built: Path, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUBEPROXY_MEDIA", engine)
+
+    @live
+    async def ask() -> None:
+        async with running(workers=2) as lab:
+            text = lab.service.describe()
+            assert ("native" in text) == (engine == "auto")
+            assert "2 worker processes" in text
+            (first, *_rest) = lab.service.workers.values()
+            assert (os.readlink(f"/proc/{first}/exe") == str(built)) == (engine == "auto")
+
+    ask()
+
+
+def test_a_degraded_engine_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusing(tmp_path, monkeypatch)
+    monkeypatch.delenv("CUBEPROXY_MEDIA", raising=False)
+
+    @live
+    async def told() -> None:
+        async with running() as lab:
+            assert [report.name for report in lab.reports] == ["media.engine"]
+            (await lab.call()).talk()
+
+    told()
