@@ -14,7 +14,14 @@ from cubeproxy.border.effects import Effect, FlowClosed, MessageArrived, PathFai
 from cubeproxy.config.model import Config
 from cubeproxy.config.parser import parse_config
 from cubeproxy.protocols.sip.layer import Transmit
-from cubeproxy.protocols.sip.message import Request, Response, parse_message, response_to
+from cubeproxy.protocols.sip.message import (
+    Request,
+    Response,
+    parse_message,
+    response_to,
+    validate_request,
+    validate_response,
+)
 from cubeproxy.protocols.sip.tokens import SeededTokens
 from cubeproxy.protocols.values import (
     DeviceIdentity,
@@ -83,6 +90,7 @@ class Scene:
     config: Config = field(default_factory=sample)
     now: float = 1000.0
     auto_media: bool = True
+    strict: bool = True  # whatever leaves us is valid; False where garbage is answered with what it said
 
     def __post_init__(self) -> None:
         self.border = Border(self.config, SeededTokens(7))
@@ -103,8 +111,7 @@ class Scene:
             self.effects.append(effect)
             match effect:
                 case Transmit():
-                    parsed = parse_message(effect.message.serialise())  # nothing malformed ever leaves us
-                    self.sent.append(Transmit(effect.path, parsed))
+                    self.sent.append(Transmit(effect.path, self._on_the_wire(effect)))
                 case ReserveMedia():
                     self.media.append(effect)
                     if self.auto_media:
@@ -113,6 +120,15 @@ class Scene:
                     self.media.append(effect)
                 case Event():
                     self.events.append(effect)
+
+    def _on_the_wire(self, sent: Transmit) -> Request | Response:
+        """What a receiver reads: nothing malformed ever leaves us."""
+        parsed = parse_message(sent.message.serialise())
+        if self.strict and isinstance(parsed, Request):
+            validate_request(parsed)
+        elif self.strict and isinstance(parsed, Response):
+            validate_response(parsed)
+        return parsed
 
     def feed(self, event: object) -> None:
         self.take(self.border.receive(event, self.now))  # type: ignore[arg-type]
@@ -166,16 +182,16 @@ class Scene:
         return next(command for command in reversed(self.media) if isinstance(command, UpdateMedia))
 
     def released(self) -> bool:
-        """Whether every reserved session has been released."""
-        reserved = sum(isinstance(command, ReserveMedia) for command in self.media)
-        return sum(isinstance(command, ReleaseMedia) for command in self.media) == reserved
+        """Whether every session that was granted has been released, once."""
+        released = [command.session for command in self.media if isinstance(command, ReleaseMedia)]
+        return sorted(released) == list(range(1, self._session + 1))
 
     def leftovers(self) -> dict[str, int]:
         """What is still held after everything has ended, transactions after their timers."""
-        self.wait(64.0)
-        counts = self.border.calls.counts() | {
-            key: value for key, value in self.border.user.layer.counts().items() if key not in ("paths", "alarms")
-        }
+        self.wait(70.0)
+        user = self.border.user
+        counts = self.border.calls.counts() | user.layer.counts() | user.counts()
+        counts.pop("user alarms")  # those of the registrations
         return {name: count for name, count in counts.items() if count}
 
     # --- the cast -----------------------------------------------------------------------------
