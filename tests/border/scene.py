@@ -69,7 +69,10 @@ def srtp(
 
 
 def sample(name: str = "sample-a-xe.ios", *, keepalive: bool = False, replace: dict[str, str] | None = None) -> Config:
-    """A sample configuration; `replace` changes its text before it is read. Without keepalives nothing runs for ever."""
+    """A sample configuration; `replace` changes its text before it is read.
+
+    Without keepalives nothing runs for ever.
+    """
     text = files("cubelab").joinpath("_data", "configs", name).read_text()
     for old, new in (replace or {}).items():
         assert old in text
@@ -262,9 +265,10 @@ class Peer:
         self.serial += 1
         self.cseq = cseq or self.cseq + 1
         local = self.flow.local
+        sent_by = f"{self.host}:{self.flow.remote[1]}"
         lines = [
             f"{method} {uri} SIP/2.0",
-            f"Via: SIP/2.0/{self.flow.transport.value} {self.host}:{self.flow.remote[1]};branch=z9hG4bK{self.flow.id}x{self.serial}",
+            f"Via: SIP/2.0/{self.flow.transport.value} {sent_by};branch=z9hG4bK{self.flow.id}x{self.serial}",
             "Max-Forwards: 70",
             f"From: <sip:{self.number or 'node'}@{local[0]}>;tag={tag or f't{self.flow.id}x{self.serial}'}",
             f"To: {to or f'<{uri}>'}",
@@ -324,7 +328,15 @@ class Peer:
             to = self.heard.headers.get("From") or ""
             uri = str(self.heard.contacts[0].uri)
         self.out(
-            method, uri, to=to, call_id=call_id, tag=tag, body=body, headers=headers, content_type=content_type, cseq=cseq
+            method,
+            uri,
+            to=to,
+            call_id=call_id,
+            tag=tag,
+            body=body,
+            headers=headers,
+            content_type=content_type,
+            cseq=cseq,
         )
 
     def acks(self, body: bytes = b"") -> None:
