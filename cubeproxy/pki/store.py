@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from cubeproxy.config.model import Trustpoint
 from cubeproxy.pki.anchors import TrustAnchors
-from cubeproxy.pki.files import read_certificates
+from cubeproxy.pki.files import CA, CERTIFICATE, CRL, KEY, read_certificates
 from cubeproxy.protocols.errors import TrustError
 from cubeproxy.protocols.values import Event, Severity
 
@@ -71,10 +71,17 @@ class Store:
         self.reload()
 
     def reload(self) -> list[Event]:
-        """Read everything again; what was handed out stays as it is. Returns the events."""
+        """Read everything again; what was handed out stays as it is. Returns the events.
+
+        A file that was readable before and is not now keeps its old content: half a copy is not a change of trust.
+        """
         reader = _Reader()
+        if self.material and self.folder is not None and not self.folder.is_dir():
+            reader.missing(self.folder)
+            self.events = reader.events
+            return self.events
         names = list(self.configured) if self.configured is not None else self._subfolders()
-        self.material = {name: self._material(name, reader) for name in names}
+        self.material = {name: self._material(name, reader, self.material.get(name)) for name in names}
         self._anchors = {}
         self.events = reader.events
         return self.events
@@ -138,15 +145,16 @@ class Store:
             return []
         return sorted(path.name for path in self.folder.iterdir() if path.is_dir() and any(path.glob("*.pem")))
 
-    def _material(self, name: str, reader: _Reader) -> Material:
+    def _material(self, name: str, reader: _Reader, before: Material | None) -> Material:
+        before = before or Material(name)
         folder = self.folder / name if self.folder is not None else None
         configured = self.configured.get(name) if self.configured is not None else None
         material = Material(name)
         if folder is not None:
-            material.own = reader.certificates(name, folder / "cert.pem")
-            material.key = reader.key(name, folder / "key.pem")
-            material.ca = reader.certificates(name, folder / "ca.pem")
-            material.crls = reader.crls(name, folder / "crl.pem")
+            material.own = reader.certificates(name, folder / CERTIFICATE, before.own)
+            material.key = reader.key(name, folder / KEY, before.key)
+            material.ca = reader.certificates(name, folder / CA, before.ca)
+            material.crls = reader.crls(name, folder / CRL, before.crls)
         if configured is not None:
             material.selfsigned = configured.enrollment == "selfsigned"
             methods = configured.revocation_check
@@ -168,55 +176,74 @@ def _issuers(material: Material) -> list[x509.Certificate]:
     return found
 
 
+class _Unreadable(Exception):
+    """A file that is there and cannot be read."""
+
+
 class _Reader:
-    """Reads PEM files, and keeps an event for each that is wrong."""
+    """Reads PEM files, and keeps an event for each that is wrong; that one's content is then what it was before."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
 
-    def certificates(self, trustpoint: str, path: Path) -> list[x509.Certificate]:
-        data = self._read(trustpoint, path)
+    def certificates(self, trustpoint: str, path: Path, before: list[x509.Certificate]) -> list[x509.Certificate]:
         try:
+            data = self._read(path)
             return read_certificates(data) if data else []
+        except _Unreadable as error:
+            self._unreadable(trustpoint, path, str(error))
         except (ValueError, x509.InvalidVersion) as error:
             self._unreadable(trustpoint, path, f"holds no certificate in PEM: {error}")
-            return []
+        return before
 
-    def crls(self, trustpoint: str, path: Path) -> list[x509.CertificateRevocationList]:
-        data = self._read(trustpoint, path)
+    def crls(
+        self, trustpoint: str, path: Path, before: list[x509.CertificateRevocationList]
+    ) -> list[x509.CertificateRevocationList]:
         try:
+            data = self._read(path)
             return [x509.load_pem_x509_crl(data)] if data else []
+        except _Unreadable as error:
+            self._unreadable(trustpoint, path, str(error))
         except ValueError as error:
             self._unreadable(trustpoint, path, f"holds no revocation list in PEM: {error}")
-            return []
+        return before
 
-    def key(self, trustpoint: str, path: Path) -> PrivateKey | None:
-        data = self._read(trustpoint, path)
-        if not data:
-            return None
-        self._check_mode(trustpoint, path)
+    def key(self, trustpoint: str, path: Path, before: PrivateKey | None) -> PrivateKey | None:
         try:
+            data = self._read(path)
+            if not data:
+                return None
+            self._check_mode(trustpoint, path)
             key = serialization.load_pem_private_key(data, None)
+        except _Unreadable as error:
+            self._unreadable(trustpoint, path, str(error))
+            return before
         except (ValueError, TypeError, UnsupportedAlgorithm):
             self._unreadable(trustpoint, path, "holds no key in PEM without a passphrase")
-            return None
+            return before
         if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
             self._unreadable(trustpoint, path, "holds a key that is neither RSA nor elliptic curve")
-            return None
+            return before
         return key
 
-    def _read(self, trustpoint: str, path: Path) -> bytes:
+    def missing(self, folder: Path) -> None:
+        """The whole folder, which was there before: a mount that went away revokes nobody."""
+        text = f"the folder {folder} is gone; the trustpoints stay as they were"
+        self.events.append(Event("pki.unreadable", Severity.ERROR, text, cause=str(folder), fix=f"bring {folder} back"))
+
+    def _read(self, path: Path) -> bytes:
+        """b"" for a file that is not there. _Unreadable."""
         try:
             with path.open("rb") as file:
                 data = file.read(LARGEST + 1)
         except FileNotFoundError:
             return b""
         except OSError as error:
-            self._unreadable(trustpoint, path, f"cannot be read: {error.strerror}")
-            return b""
+            raise _Unreadable(f"cannot be read: {error.strerror}") from None
         if len(data) > LARGEST:
-            self._unreadable(trustpoint, path, f"is larger than {LARGEST} octets")
-            return b""
+            raise _Unreadable(f"is larger than {LARGEST} octets")
+        if not data:
+            raise _Unreadable("is empty")
         return data
 
     def _check_mode(self, trustpoint: str, path: Path) -> None:

@@ -44,6 +44,7 @@ from cubeproxy.server.media import MediaService
 from cubeproxy.server.media_watch import MediaWatch
 from cubeproxy.server.settings import Settings
 from cubeproxy.server.tls import TlsPolicy
+from cubeproxy.server.trust import TrustSweep
 from cubeproxy.transport.sip import SipTransport
 from cubeproxy.transport.tls import TlsServer, format_address, open_keylog
 from cubeproxy.views.sources import Sources
@@ -75,6 +76,7 @@ class Proxy:
             lease=settings.lease,
             on_report=log.write,
         )
+        self.trust = TrustSweep(store, self.transport, self.tls, log.write, period=settings.sweep)
         self._watch = MediaWatch(self.media.verified, log.write)
         self._look_timer: asyncio.TimerHandle | None = None
         self.finished = asyncio.Event()
@@ -99,6 +101,7 @@ class Proxy:
                     f"{listener.side.value} side: {listener.transport.value} on {format_address(listener.address)}",
                 )
             )
+        self.trust.start()
         self._run(self.border.start(self.loop.time()))
         self._look()
 
@@ -135,6 +138,7 @@ class Proxy:
             self._timer.cancel()
         if self._look_timer is not None:
             self._look_timer.cancel()
+        await self.trust.close()
         await self.transport.close()
         await self.media.close()
         self.log.close()

@@ -61,6 +61,7 @@ async def _serve(config: Config, settings: Settings, json_lines: bool, level: Se
             await control.start()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, proxy.drain)
+        loop.add_signal_handler(signal.SIGHUP, proxy.trust.ask)
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)  # calls leave few cycles; long pauses would be heard nowhere, but seen in p99
         await proxy.finished.wait()

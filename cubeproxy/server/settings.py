@@ -19,4 +19,6 @@ class Settings:
     lease: float = 3600.0  # s that media goes on after the signalling process died
     keylog: Path | None = None  # TLS secrets in NSS format, for captures in a lab
     legacy_tls: bool = False  # TLS 1.0, SHA-1 chains and 1024-bit keys for old phones
+    tftp_port: int = 69  # of the phone proxy; below 1024 needs root or CAP_NET_BIND_SERVICE
+    sweep: float = 60.0  # s between two looks at trustpoints, revocation lists and expiry
     metrics: Address | None = None  # Prometheus endpoint

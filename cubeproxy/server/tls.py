@@ -44,8 +44,9 @@ class TlsPolicy:
         trustpoint = self._line("").trustpoint
         own = self._own(trustpoint)
         judge = make_judge(self._store.anchors, legacy=self._legacy)
-        profile = "legacy" if self._legacy else "default"
-        server = TlsServer(own.chain, own.key, judge, profile=profile, keylog=self._keylog)
+        server = TlsServer(
+            own.chain, own.key, judge, profile="legacy" if self._legacy else "default", keylog=self._keylog
+        )
         self._in_use.append(InUse(server, trustpoint, own))
         return server
 

@@ -47,6 +47,7 @@ class TrustSweep:
         self._clock = clock
         self._seen = _prints(store)
         self._told: set[tuple[str, str]] = {_what(event) for event in store.events}
+        self._number = 0  # sweeps so far
         self._asked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -92,12 +93,11 @@ class TrustSweep:
         if changes:
             self._changed()
         closed = await self._transport.rejudge()
+        self._number += 1
         if closed or asked:
-            text = f"{closed} connections are no longer trusted, and closed" if closed else "trust read again"
+            text = f"sweep {self._number}: {closed} connections are no longer trusted, and were closed"
             fields = {"closed": closed, "changed": len(changes)}
-            self._report(
-                Event("trust.swept", Severity.NOTICE if closed or asked else Severity.DEBUG, text, fields=fields)
-            )
+            self._report(Event("trust.swept", Severity.NOTICE, text, fields=fields))
         return closed
 
     def _tell_once(self, events: list[Event]) -> None:
@@ -114,7 +114,7 @@ class TrustSweep:
                 Severity.WARNING,
                 f"the {row.kind} certificate of trustpoint {row.trustpoint} {_end(row.days or 0)}: {row.subject}",
                 cause=row.state,
-                fix=f"renew it: cubeproxy pki import {row.trustpoint}, or `cubeproxy pki authenticate` for an authority",
+                fix=f"renew it: cubeproxy pki {'authenticate' if row.kind == 'ca' else 'import'} {row.trustpoint}",
                 fields={"trustpoint": row.trustpoint, "until": row.until},
             )
             for row in rows(self._store, self._clock())
