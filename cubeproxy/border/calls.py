@@ -143,7 +143,9 @@ class Calls:
         """A request with a To tag."""
         found = self.dialogs.find(request)
         if found is None or not self._same_peer(found[1], flow):
-            self.user.respond(key, response_to(request, 481), now)
+            self.user.respond(key, response_to(request, 481), now)  # the same for both: a stranger learns nothing
+            if found is not None:
+                self._foreign(found[0], request, flow)
             return
         call, leg = found
         if isinstance(leg.path, Flow) and leg.path is not flow and flow.transport.reliable:
@@ -159,6 +161,18 @@ class Calls:
             call.receive(Input.CALLED_BYE if leg.index else Input.BYE, (leg, key, request), now)
         else:
             Passing(call, leg, key, request).start(now)
+
+    def _foreign(self, call: Call, request: Request, flow: Flow) -> None:
+        self.user.report(
+            "dialog.foreign",
+            Severity.WARNING,
+            f"{request.method} into call {call.name} refused: the dialog is another peer's",
+            peer=name_of(flow),
+            device=flow.identity.name if flow.identity else "",
+            call=call.name,
+            cause="foreign-dialog",
+            fix="nobody else can know this dialog by chance: find out who listens, and whose certificate this is",
+        )
 
     def _same_peer(self, leg: Leg, flow: Flow) -> bool:
         """A dialog of a phone is open to that phone alone, one of the core to the core."""

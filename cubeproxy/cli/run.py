@@ -40,6 +40,9 @@ def command(
     legacy_tls: Annotated[
         bool, typer.Option("--legacy-tls", help="TLS 1.0, SHA-1 and short keys for old phones.")
     ] = False,
+    device_rate: Annotated[
+        float, typer.Option(min=0, help="Requests a second that one phone may begin; 0: no limit.")
+    ] = 200.0,
     metrics: Annotated[str, typer.Option(metavar="HOST:PORT", help="Serve Prometheus metrics.")] = "",
     log_format: Annotated[LogFormat, typer.Option(help="Operator events as text or JSON lines.")] = LogFormat.TEXT,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Debug events too.")] = False,
@@ -56,6 +59,7 @@ def command(
         lease=lease,
         keylog=keylog,
         legacy_tls=legacy_tls,
+        device_rate=device_rate,
         metrics=_address(metrics) if metrics else None,
     )
     model = read_config(config, maps or [])

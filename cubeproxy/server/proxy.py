@@ -26,7 +26,7 @@ from cubeproxy.border.plan import Listener
 from cubeproxy.config.model import Config
 from cubeproxy.pki.store import Store
 from cubeproxy.protocols.errors import ConfigError, RemoteProtocolError
-from cubeproxy.protocols.sip.message import Message, Request, Response
+from cubeproxy.protocols.sip.message import Message, Request, Response, response_to
 from cubeproxy.protocols.values import (
     Event,
     Flow,
@@ -42,6 +42,7 @@ from cubeproxy.protocols.values import (
 from cubeproxy.server.eventlog import EventLog
 from cubeproxy.server.media import MediaService
 from cubeproxy.server.media_watch import MediaWatch
+from cubeproxy.server.rationing import RETRY_AFTER, Rationing, throttled
 from cubeproxy.server.settings import Settings
 from cubeproxy.server.tls import TlsPolicy
 from cubeproxy.server.trust import TrustSweep
@@ -77,6 +78,7 @@ class Proxy:
             on_report=log.write,
         )
         self.trust = TrustSweep(store, self.transport, self.tls, log.write, period=settings.sweep)
+        self._rationing = Rationing(settings.device_rate)
         self._watch = MediaWatch(self.media.verified, log.write)
         self._look_timer: asyncio.TimerHandle | None = None
         self.finished = asyncio.Event()
@@ -159,7 +161,25 @@ class Proxy:
         pass
 
     def received(self, flow: Flow, message: Request | Response) -> None:
+        if isinstance(message, Request) and not self._allowed(flow, message):
+            return
         self.feed(MessageArrived(flow, message))
+
+    def _allowed(self, flow: Flow, request: Request) -> bool:
+        """Whether a phone keeps to its rate. One that does not gets 503 and costs nothing else (RFC 3261 21.5.4)."""
+        if self.border.plan.side_of(flow.local) is not Side.ACCESS:
+            return True
+        device = flow.identity.name if flow.identity else ""
+        if self._rationing.allows(device or flow.remote[0], request, self.loop.time()):
+            return True
+        self.log.write(throttled(flow, device, self.settings.device_rate))
+        try:
+            answer = response_to(request, 503)
+        except RemoteProtocolError:
+            return False
+        answer.headers.add("Retry-After", RETRY_AFTER)
+        self.transport.send(flow, answer)
+        return False
 
     def malformed(self, flow: Flow, error: RemoteProtocolError, message: Message | None) -> None:
         self.feed(Malformed(flow, error, message))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cubeproxy.border.registrations import MOST_NUMBERS
-from tests.border.scene import ACCESS, CORE, NODE_1, NODE_2, Scene, rtp, sample, srtp
+from tests.border.scene import ACCESS, CORE, NODE_1, NODE_2, Scene, established, rtp, sample, srtp
 
 
 @pytest.mark.parametrize(
@@ -113,3 +113,24 @@ def test_the_operator_can_tell_malformed_messages_apart() -> None:
     event = scene.event("sip.malformed")
     assert event.cause == "505"
     assert "SIP/7.0" in str(event.fields["reason"])
+
+
+@pytest.mark.parametrize("method", ["BYE", "INVITE", "UPDATE", "REFER", "INFO"])
+def test_another_phones_dialog_is_closed_to_a_phone(method: str) -> None:
+    scene = Scene()
+    phone, node = established(scene)
+    thief = scene.registered("1002", "SEP001122334466", "203.0.113.8")
+    scene.sent.clear()
+    uri = f"sip:x@{ACCESS[0]}"
+    assert phone.invite is not None
+    assert phone.answer is not None
+    thief.says(
+        f"{method} {uri} SIP/2.0\r\nVia: SIP/2.0/TLS h;branch=z9hG4bK-thief\r\nMax-Forwards: 70\r\n"
+        f"From: <sip:1001@h>;tag={phone.invite.from_tag}\r\nTo: <{uri}>;tag={phone.answer.to_tag}\r\n"
+        f"Call-ID: {phone.invite.call_id}\r\nCSeq: 900 {method}\r\nContact: <sip:1002@h>\r\nContent-Length: 0\r\n\r\n"
+    )
+    thief.gets(481)
+    assert phone.quiet()
+    assert node.quiet()
+    event = scene.event("dialog.foreign")
+    assert (event.device, event.cause) == ("SEP001122334466", "foreign-dialog")
