@@ -1,6 +1,6 @@
 """The trust list that phones are handed: records from trustpoints, signed once, and never older than before.
 
-    record-entry selfsigned   SAST, and the node that phones talk to: this proxy   (the first one signs)
+    record-entry selfsigned   SAST, and the node that phones talk to: this proxy   (the first one signs, two at most)
     record-entry cucm-tftp    a node of the cluster
     record-entry capf         the CAPF of a node, one entry for each
 
@@ -83,10 +83,20 @@ def plan_ctl(config: Config, proxy: PhoneProxy, store: Store, spare: x509.Certif
     signer = Signer(identity.chain[0], identity.key)  # type: ignore[arg-type]  # Signer refuses what is not RSA
     events: list[Event] = []
     listed = list(_certificates(ctl, store, events))
-    sasts = [certificate for role, certificate in listed if role == "selfsigned"]
-    if spare is not None and spare not in sasts:
-        sasts.append(spare)
-    return Plan(tuple(_records(proxy, signer, sasts[:MOST_SAST], listed)), signer, tuple(events))
+    nodes = [certificate for role, certificate in listed if role == "selfsigned"]
+    events += [_one_too_many(ctl, trustpoint) for trustpoint in own[MOST_SAST:]]
+    sasts = [*nodes, spare] if spare is not None and spare not in nodes else nodes
+    return Plan(tuple(_records(proxy, nodes[:MOST_SAST], sasts[:MOST_SAST], listed)), signer, tuple(events))
+
+
+def _one_too_many(ctl: CtlFile, trustpoint: str) -> Event:
+    return Event(
+        "ctl.record-surplus",
+        Severity.WARNING,
+        f"CTL file {ctl.name} goes without trustpoint {trustpoint}: phones take two signers at most",
+        fix=f"enter `no record-entry selfsigned trustpoint {trustpoint}` under `voice-ctl-file {ctl.name}`",
+        fields={"ctl": ctl.name, "trustpoint": trustpoint, "role": "selfsigned"},
+    )
 
 
 def _certificates(ctl: CtlFile, store: Store, events: list[Event]) -> Iterator[tuple[str, x509.Certificate]]:
@@ -107,17 +117,23 @@ def _certificates(ctl: CtlFile, store: Store, events: list[Event]) -> Iterator[t
 
 
 def _records(
-    proxy: PhoneProxy, signer: Signer, sasts: list[x509.Certificate], listed: list[tuple[str, x509.Certificate]]
+    proxy: PhoneProxy,
+    nodes: list[x509.Certificate],
+    sasts: list[x509.Certificate],
+    listed: list[tuple[str, x509.Certificate]],
 ) -> Iterator[Record]:
-    """SAST first, as CUCM has it. Addresses are those of the access side: some clients take servers from here."""
+    """SAST first, as CUCM has it. Addresses are those of the access side: some clients take servers from here.
+
+    Both `selfsigned` certificates are nodes: while one takes over from the other, TLS may still present either.
+    """
     node = proxy.tftp_access
     for certificate in sasts:
         yield record_of(certificate, Role.SAST, node, _literal(node))
-    if proxy.access_secure:
-        yield record_of(signer.certificate, Role.CCM_TFTP, node, _literal(node))
-    else:
+    if not proxy.access_secure:
         yield stub_of(Role.CCM_TFTP, node, _literal(node))
-        yield record_of(signer.certificate, Role.TFTP, node, _literal(node))
+    for certificate in nodes:
+        role_here = Role.CCM_TFTP if proxy.access_secure else Role.TFTP
+        yield record_of(certificate, role_here, node, _literal(node))
     capf = capf_address(proxy) or node
     for role, certificate in listed:
         if role == "cucm-tftp" and proxy.access_secure:

@@ -1,14 +1,16 @@
 """The desk at port 69: who may have a transfer, and all transfers that are running. Sans-IO.
 
 A request from an address that has a transfer is that transfer's (the phone repeats itself), or takes its place when it
-is for another file. Beyond `max-concurrent-sessions` requests are dropped without a word: the phone asks again, and
-nothing goes out to addresses that may be forged. The owner opens a socket of its own for each `OpenTransfer`.
+is for another file. Beyond `max-concurrent-sessions`, and beyond the budget of its network, a request is dropped
+without a word: the phone asks again, and nothing goes out to addresses that may be forged. The owner opens a socket of
+its own for each `OpenTransfer`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from cubeproxy.phoneproxy.budget import Budget
 from cubeproxy.phoneproxy.names import Wanted, classify
 from cubeproxy.protocols.errors import RemoteProtocolError
 from cubeproxy.protocols.tftp import Error, ErrorCode, Request, Sender, parse_packet, refusal
@@ -18,6 +20,7 @@ from cubeproxy.protocols.values import Address
 
 NOT_FOUND = Error(ErrorCode.NOT_FOUND, "File not found")
 MOST_SESSIONS = 200
+COST = 516  # octets, the most that one request brings out before it is answered: a block of RFC 1350
 
 
 @dataclass(slots=True)
@@ -75,6 +78,7 @@ class _Session:
     peer: Address
     until: float  # how long the file is waited for
     sender: Sender | None = None
+    spent: int = 0  # octets of the budget; they come back when the peer answers
 
 
 class Desk:
@@ -84,7 +88,8 @@ class Desk:
         self.most = most
         self.pace = pace
         self.limits = limits
-        self.dropped = 0  # requests beyond `most`
+        self.budget = Budget()
+        self.dropped = 0  # requests beyond `most` or the budget
         self._sessions: dict[int, _Session] = {}
         self._by_peer: dict[Address, int] = {}
         self._last = 0
@@ -104,6 +109,9 @@ class Desk:
             return []
         if not isinstance(request, Request):
             return []
+        if not self.budget.spend(source[0], COST, now):
+            self.dropped += 1
+            return []
         refused = refusal(request)
         wanted = classify(request.file_name)
         if refused is not None or wanted is None:
@@ -114,6 +122,7 @@ class Desk:
         out: list[DeskEffect] = []
         session = self._sessions.get(self._by_peer.get(source, 0))
         if session is not None and session.request == request:
+            session.spent += COST
             return [] if session.sender is None else self._carry(session, session.sender.repeat(now))
         if session is not None:
             out += self._close(session, "replaced")
@@ -121,7 +130,8 @@ class Desk:
             self.dropped += 1
             return out
         self._last += 1
-        self._sessions[self._last] = _Session(self._last, request, wanted, source, now + self.pace.session)
+        until = now + self.pace.session
+        self._sessions[self._last] = _Session(self._last, request, wanted, source, until, spent=COST)
         self._by_peer[source] = self._last
         return [*out, FetchFile(self._last, wanted, source)]
 
@@ -145,7 +155,11 @@ class Desk:
         session = self._sessions.get(ticket)
         if session is None or session.sender is None:
             return []
-        return self._carry(session, session.sender.receive(data, source, now))
+        out = self._carry(session, session.sender.receive(data, source, now))
+        if session.sender.proved and session.spent:
+            self.budget.refund(session.peer[0], session.spent, now)
+            session.spent = 0
+        return out
 
     def timeout(self, now: float) -> list[DeskEffect]:
         out: list[DeskEffect] = []

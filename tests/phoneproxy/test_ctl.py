@@ -164,16 +164,27 @@ def test_a_second_sast_comes_from_the_configuration_or_beside_it(router: Router)
     spare = certificate("SPARE")
     sasts = [record.subject for record in router.plan(spare).records if record.role == Role.SAST]
     assert [subject and subject.partition(";")[0] for subject in sasts] == ["CN=CUBE", "CN=SPARE"]
-    text = ROUTER.replace(
-        "trustpoint CAPF_PUB\n record", "trustpoint CAPF_PUB\n record-entry selfsigned trustpoint CUBE2\n record"
-    )
-    configured = Router(router.folder, text).plan(spare)
-    assert [
-        record.subject.partition(";")[0] for record in configured.records if record.role == Role.SAST and record.subject
-    ] == [
-        "CN=CUBE",
-        "CN=CUBE2",
-    ]
+    configured = Router(router.folder, signed_by("CUBE", "CUBE2")).plan(spare)
+    assert roles_of("CUBE2", configured) == ["SAST", "CCM_TFTP"]
+    assert roles_of("SPARE", configured) == []
+
+
+def signed_by(*trustpoints: str) -> str:
+    entries = "".join(f" record-entry selfsigned trustpoint {name}\n" for name in trustpoints)
+    return ROUTER.replace(" record-entry selfsigned trustpoint CUBE\n", entries)
+
+
+def roles_of(who: str, plan: Plan) -> list[str]:
+    return [Role(record.role).name for record in plan.records if (record.subject or "").startswith(f"CN={who};")]
+
+
+def test_a_third_signer_is_one_too_many(tmp_path: Path) -> None:
+    router = Router(tmp_path, signed_by("CUBE", "CUBE2", "CCM1"))
+    router.identity("CCM1")
+    plan = router.plan()
+    (event,) = plan.events
+    assert (event.name, event.fields["trustpoint"]) == ("ctl.record-surplus", "CCM1")
+    assert len(list(read_list(build_ctl(plan, NOW).ctl).with_role(Role.SAST))) == 2
 
 
 # --- over time ----------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cubeproxy.phoneproxy.budget import Budget, network_of
 from cubeproxy.phoneproxy.desk import Answer, CloseTransfer, Desk, DeskEffect, FetchFile, OpenTransfer, Transmit
 from cubeproxy.protocols.tftp import Ack, Pace, Packet, Request, parse_packet
 from cubeproxy.protocols.values import Address
@@ -114,6 +115,50 @@ def test_a_forged_request_costs_one_block() -> None:
     while desk.deadline is not None:
         out += desk.timeout(desk.deadline)
     assert sum(len(effect.data) for effect in out if isinstance(effect, Transmit)) == 516
+
+
+def test_forged_requests_of_one_network_share_a_budget() -> None:
+    """10 000 requests in a second from a /24 bring out no more than 100 kB at once, and as much again in it."""
+    desk = Desk(most=100_000)
+    octets = 0
+    for number in range(10_000):
+        now, source = number / 10_000, (f"192.0.2.{number % 256}", 1024 + number)
+        for effect in desk.receive(Request(NAME).serialise(), source, now):
+            assert isinstance(effect, FetchFile)
+            out = desk.ready(effect.ticket, bytes(2000), now)
+            octets += sum(len(one.data) for one in out if isinstance(one, Transmit))
+    assert 190_000 < octets < 200_000
+    assert desk.dropped > 9_000
+    assert ask(desk, source=("192.0.3.1", 1), now=1.0) != []
+
+
+def test_phones_that_answer_cost_nothing() -> None:
+    """A thousand phones behind one address, all at once."""
+    desk = Desk(most=1000)
+    for number in range(1, 1001):
+        peer = ("192.0.2.1", 1024 + number)
+        assert ask(desk, source=peer) == [f"fetch {number} {NAME}"]
+        desk.ready(number, b"x", 0.0)
+        assert told(desk.datagram(number, Ack(1).serialise(), peer, 0.0)) == [f"close {number} completed 1"]
+    assert desk.dropped == 0
+
+
+def test_refusals_are_paid_for_too() -> None:
+    desk = Desk()
+    answers = [ask(desk, Request("x"), ("192.0.2.9", port)) for port in range(1, 1000)]
+    assert sum(map(len, answers)) == 193
+
+
+def test_a_budget_holds_few_networks() -> None:
+    budget = Budget(rate=100, most=3)
+    for number in range(10):
+        assert budget.spend(f"10.0.{number}.1", 60, 0.0)
+    assert not budget.spend("10.0.9.200", 60, 0.0)
+    assert budget.spend("10.0.9.200", 60, 0.5)
+    assert budget.spend("10.0.0.1", 60, 0.5)  # forgotten
+    budget.refund("10.0.77.1", 60, 0.5)  # never known
+    assert network_of("2001:db8::1%eth0") == "2001:db8::/64"
+    assert network_of("phone.example") == "phone.example"
 
 
 requests = st.sampled_from([Request(NAME), Request("CTLFile.tlv"), Request("x"), Request(NAME, write=True)])

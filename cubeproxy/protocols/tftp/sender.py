@@ -69,6 +69,11 @@ class Sender(Transfer):
     def repeat(self, now: float) -> list[Effect]:
         return [] if self.over else self.feed(Input.REQUEST, None, now)
 
+    @property
+    def proved(self) -> bool:
+        """Whether the peer has answered: its address is no forged one."""
+        return self.state in (State.SENDING, State.DONE)
+
     def is_peer(self, source: Address) -> bool:
         return source == self.peer
 

@@ -18,7 +18,16 @@ from cubeproxy.protocols.capf import (
     parse_message,
 )
 from cubeproxy.protocols.capf.messages import CertificateType, Curve, Tag, certificate_value, read_certificate
-from cubeproxy.protocols.capf.session import Send
+from cubeproxy.protocols.capf.session import (
+    Authenticate,
+    DeleteCertificate,
+    GenerateKey,
+    GiveCertificate,
+    IssueCertificate,
+    Prove,
+    Send,
+    StoreCertificate,
+)
 from cubeproxy.protocols.errors import LocalProtocolError, RemoteProtocolError
 from tests.protocols.capf.stage import DEVICE
 
@@ -159,3 +168,52 @@ def test_a_certificate_element() -> None:
 def test_a_password_does_not_show() -> None:
     assert "12345" not in repr(parse_message(PROOF))
     assert "12345" not in repr(Proof(password="12345"))
+
+
+likely = st.builds(
+    Message,
+    st.integers(1, 20),
+    st.sampled_from([2, 2, 2, 3]),
+    st.lists(
+        st.sampled_from(
+            [
+                (1, b"\x01"),
+                (1, b"\x07"),
+                (4, certificate_value(b"\x30\x00", CertificateType.LSC)),
+                (7, b"\x03"),
+                (9, b"\x30\x00"),
+                (10, b"\x08\x00"),
+                (13, b"SEP001122334455\0"),
+                (17, b"\x01"),
+                (18, b"\x00"),
+            ]
+        ),
+        max_size=6,
+        unique_by=lambda one: one[0],
+    ).map(tuple),
+)
+
+
+@given(st.lists(likely, max_size=8), st.sampled_from([*Operation, None]))
+@settings(max_examples=200, deadline=None)
+def test_whatever_comes_is_the_peers_fault(script: list[Message], operation: Operation | None) -> None:
+    """Neither end ever raises, with an owner that answers at once."""
+    server, client = Server(2), Client(DEVICE)
+    server.start(0.0)
+    client.start(0.0)
+    for one in script:
+        for effect in server.receive(one.serialise(), 0.0):
+            if isinstance(effect, Authenticate):
+                _ = server.decide(operation, 0.0) if operation else server.refuse(0.0)
+            if isinstance(effect, IssueCertificate):
+                server.issued(b"\x30\x00", 0.0)
+        for effect in client.receive(one.serialise(), 0.0):
+            match effect:
+                case Prove():
+                    client.prove(Proof(), 0.0)
+                case GenerateKey():
+                    client.key_made(b"\x30\x00", 0.0)
+                case GiveCertificate():
+                    client.certificate_found(b"\x30\x00", CertificateType.LSC, 0.0)
+                case StoreCertificate() | DeleteCertificate():
+                    client.done(0.0)

@@ -9,10 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cubeproxy.protocols.tftp import (
+    Ack,
     Completed,
     Data,
     Effect,
+    Error,
     Failed,
+    OptionAck,
     Pace,
     Received,
     Receiver,
@@ -118,3 +121,33 @@ def test_a_good_line_carries_each_block_once(window: int) -> None:
     line.take = count  # type: ignore[method-assign]
     line.run()
     assert sent == list(range(1, 22))
+
+
+hostile = st.one_of(
+    st.binary(max_size=20),
+    st.builds(Ack, st.integers(0, 12)).map(Ack.serialise),
+    st.builds(Data, st.integers(0, 4), st.sampled_from([b"", bytes(8), bytes(512), bytes(600)])).map(Data.serialise),
+    st.builds(OptionAck, st.sampled_from([{"blksize": "8"}, {"tsize": "9"}, {}])).map(OptionAck.serialise),
+    st.just(Error(0, "x").serialise()),
+)
+
+
+@given(
+    st.booleans(), st.lists(st.tuples(hostile, st.sampled_from([CLIENT, SERVER, TID]), st.floats(0, 9)), max_size=30)
+)
+@settings(max_examples=150, deadline=None)
+def test_whatever_comes_is_the_peers_fault(options: bool, script: list[tuple[bytes, Address, float]]) -> None:
+    """Neither end ever raises, and both come to an end."""
+    wanted = Terms(block_size=8, window=2) if options else Terms()
+    receiver = Receiver("x", SERVER, wanted)
+    sender = Sender(bytes(100), receiver.request, CLIENT)
+    for end in (receiver, sender):
+        now = 0.0
+        end.start(now)
+        for data, source, delay in script:
+            now += delay
+            end.receive(data, source, now)
+            end.timeout(now)
+        for _ in range(20):
+            end.timeout(end.deadline or now)
+        assert end.over
