@@ -9,11 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cubeproxy.border.effects import MessageArrived
-from cubeproxy.protocols.sdes import CryptoLine
-from cubeproxy.protocols.sdp import SessionDescription
 from cubeproxy.protocols.sip.message import Message, Request, Response, parse_message, response_to
 from cubeproxy.protocols.values import Target
-from tests.border.scene import Peer, Scene, rtp, srtp
+from tests.border.scene import Peer, Scene
 
 
 @dataclass
@@ -146,19 +144,6 @@ class Actor:
         self.peer.invite, before = invite, self.peer.invite
         self.peer.cancels()
         self.peer.invite = before
-
-
-def fitting(request: Request, direction: str = "sendrecv") -> bytes:
-    """An answer that fits the offer in a request, an offer where there is none."""
-    if request.body.startswith(b"v=0"):
-        offer = SessionDescription.parse(request.body)
-        for value in offer.media[0].crypto:
-            line = CryptoLine.parse(value)
-            if line.name == "" and line.suite is not None and line.suite.value.endswith("SHA1_80"):
-                return srtp(direction=direction).replace(b"crypto:1", b"crypto:%d" % line.tag)
-        if not offer.media[0].crypto:
-            return rtp(direction=direction)
-    return rtp(direction=direction)
 
 
 class Rules:

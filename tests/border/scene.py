@@ -13,6 +13,7 @@ from cubeproxy.border.border import Border
 from cubeproxy.border.effects import Effect, FlowClosed, MessageArrived, PathFailed
 from cubeproxy.config.model import Config
 from cubeproxy.config.parser import parse_config
+from cubeproxy.protocols.sdp import Media, SessionDescription
 from cubeproxy.protocols.sip.layer import Transmit
 from cubeproxy.protocols.sip.message import (
     Request,
@@ -306,6 +307,7 @@ class Peer:
     def calls(self, number: str, body: bytes = b"", headers: list[tuple[str, str]] | None = None) -> None:
         """A new INVITE to a number at the border's address."""
         local = self.flow.local
+        self.answer = None
         self.out("INVITE", f"sip:{number}@{local[0]}", body=body, headers=headers)
 
     def within(
@@ -344,6 +346,21 @@ class Peer:
         assert self.answer is not None
         self.within("ACK", body=body, cseq=self.answer.cseq.number)
 
+    def acks_failure(self) -> None:
+        """The ACK for a 3xx-6xx, which belongs to the INVITE's transaction (RFC 3261 17.1.1.3)."""
+        assert self.invite is not None
+        assert self.answer is not None
+        rows = [
+            f"ACK {self.invite.uri} SIP/2.0",
+            f"Via: {self.invite.headers.get('Via')}",
+            "Max-Forwards: 70",
+            f"From: {self.invite.headers.get('From')}",
+            f"To: {self.answer.headers.get('To')}",
+            f"Call-ID: {self.invite.call_id}",
+            f"CSeq: {self.invite.cseq.number} ACK",
+        ]
+        self.replies("\r\n".join([*rows, "", ""]))
+
     def cancels(self) -> None:
         assert self.invite is not None
         text = self.invite.serialise().decode().replace("INVITE ", "CANCEL ", 1)
@@ -364,8 +381,12 @@ class Peer:
         body: bytes = b"",
         *,
         tag: str = "",
+        raw: bytes = b"",
     ) -> None:
-        """Answer a request that was heard; an INVITE's answers keep one tag and have a Contact."""
+        """Answer a request that was heard; an INVITE's answers keep one tag and have a Contact.
+
+        `body` is a description, `raw` whatever the headers say that it is.
+        """
         if not self.tag or tag:
             self.tag = tag or f"u{self.flow.id}"
         response = response_to(request, status, to_tag=self.tag if status > 100 else None)
@@ -375,8 +396,11 @@ class Peer:
             response.headers.add(name, value)
         if body:
             response.headers.add("Content-Type", "application/sdp")
-            response.body = body
-        self.scene.feed(MessageArrived(self.flow, parse_message(response.serialise())))
+        response.body = body or raw
+        self.replies(response.serialise().decode("utf-8", "surrogateescape"))
+
+    def replies(self, text: str) -> None:
+        self.scene.feed(MessageArrived(self.flow, parse_message(text.encode("utf-8", "surrogateescape"))))
 
     # --- what this peer hears -------------------------------------------------------------------
 
@@ -430,3 +454,44 @@ def established(scene: Scene) -> tuple[Peer, Peer]:
     phone.gets(200)
     phone.acks()
     return phone, node
+
+
+def calling(scene: Scene, body: bytes | None = None, **kwargs: list[tuple[str, str]]) -> tuple[Peer, Peer, Request]:
+    """A registered phone has called 2001, and the first node heard the INVITE."""
+    phone, node = scene.registered(), scene.node()
+    phone.calls("2001", srtp() if body is None else body, **kwargs)
+    phone.gets(100)
+    return phone, node, node.hears("INVITE")
+
+
+def called(scene: Scene, body: bytes | None = None, **kwargs: list[tuple[str, str]]) -> tuple[Peer, Peer, Request]:
+    """The core has called a registered phone, which heard the INVITE."""
+    phone, node = scene.registered(), scene.node()
+    node.calls("1001", rtp() if body is None else body, **kwargs)
+    node.gets(100)
+    return phone, node, phone.hears("INVITE")
+
+
+def answered(scene: Scene) -> tuple[Peer, Peer]:
+    """The core has called a phone, which answered; all is acknowledged."""
+    phone, node, invite = called(scene)
+    phone.answers(invite, 200, body=fitting(invite))
+    phone.hears("ACK")
+    node.gets(200)
+    node.acks()
+    return phone, node
+
+
+def fitting(request: Request, direction: str = "sendrecv") -> bytes:
+    """An answer that fits the offer in a request; where there is none, an offer of RTP."""
+    offer = SessionDescription.parse(request.body) if request.body.startswith(b"v=0") else None
+    for value in offer.media[0].crypto if offer else ():
+        if "AES_CM_128_HMAC_SHA1_80" in value:
+            tag = value.split()[0].encode()
+            return srtp(direction=direction).replace(b"crypto:1", b"crypto:" + tag)
+    return rtp(direction=direction)
+
+
+def media_of(message: Request | Response) -> Media:
+    """The first stream of a message's description."""
+    return SessionDescription.parse(message.body).media[0]

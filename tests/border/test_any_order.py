@@ -10,8 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from cubeproxy.border.effects import Drain
 from cubeproxy.protocols.values import MediaLost, MediaRefused, ReserveMedia
-from tests.border.actors import Actor, Rules, deliver, fitting
-from tests.border.scene import NODE_1, NODE_2, Scene, rtp, sample, srtp
+from tests.border.actors import Actor, Rules, deliver
+from tests.border.scene import NODE_1, NODE_2, Scene, fitting, rtp, sample, srtp
 
 BODIES = (
     b"",
