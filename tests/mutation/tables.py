@@ -109,4 +109,7 @@ TABLES = (
     Held("cubeproxy.protocols.tftp.receiver.RECEIVER", "tests.protocols.tftp.test_receiver"),
     Held("cubeproxy.protocols.capf.server.SERVER", "tests.protocols.capf.test_server"),
     Held("cubeproxy.protocols.capf.client.CLIENT", "tests.protocols.capf.test_client"),
+    Held("cubeproxy.protocols.sccp.farm.FARM", "tests.protocols.sccp.test_farm"),
+    Held("cubeproxy.protocols.sccp.server.SERVER", "tests.protocols.sccp.test_server"),
+    Held("cubeproxy.protocols.sccp.session.SESSION", "tests.protocols.sccp.test_session"),
 )
