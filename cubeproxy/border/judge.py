@@ -85,7 +85,8 @@ class Judge:
         nodes = self._nodes.usable(nodes)
         if not nodes:
             return Verdict("all-nodes-down", device=device)
-        nodes.sort(key=lambda node: binding.node is None or node.target != binding.node.target)
+        home = binding.node.target if binding.node else None
+        nodes.sort(key=lambda node: (self._nodes.rests(node.target), node.target != home))
         routes = []
         for node in nodes:
             host = node.target.host

@@ -178,6 +178,9 @@ class Nodes:
     def failed(self, target: Target, now: float) -> None:
         self.watches[target].failed(now)
 
+    def rests(self, target: Target) -> bool:
+        return self.watches[target].state is State.RESTING
+
     def is_up(self, target: Target) -> bool:
         return self.watches[target].state is not State.DOWN
 
