@@ -27,6 +27,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from cubeproxy.media.commands import Open
+from cubeproxy.media.counters import Health
 from cubeproxy.media.pool import Bind, Effect, MediaPool, Send
 from cubeproxy.media.ports import PortPool
 from cubeproxy.protocols.values import (
@@ -126,13 +127,13 @@ class MediaService:
         worker, slot = place
         return worker.board.read(slot, session)
 
-    def verified(self, session: int) -> tuple[tuple[int, int], tuple[int, int]]:
-        """(accepted, failed authentication) of both legs."""
+    def health(self, session: int) -> tuple[Health, Health]:
+        """What `MediaWatch` looks at, of both legs."""
         place = self._places.get(session)
         if place is None:
-            return (0, 0), (0, 0)
+            return (0, 0, 0), (0, 0, 0)
         worker, slot = place
-        return worker.board.verified(slot, session)
+        return worker.board.health(slot, session)
 
     async def drain(self, within: float | None = None) -> bool:
         """Refuse new sessions and wait, `within` seconds if given, for those in progress. Whether none is left."""

@@ -1,7 +1,8 @@
 """Tells the operator of calls whose media can be seen to be wrong. Sans-IO: looks at counters when it is asked to.
 
 A leg with SRTP whose packets all fail authentication is silence in one direction, and nothing in signalling says so.
-It is reported once a call.
+A port that gets many datagrams which do not belong to its call is being attacked, or its number was somebody else's
+a moment ago. Each is reported once a call.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from cubeproxy.media.counters import Health
 from cubeproxy.protocols.values import Event, Severity, Side
 
 FAILURES = 50  # packets in a row: one second of speech
+NOISE = 200  # datagrams between two looks: four times what a call sends
 
-Verified = Callable[[int], "tuple[tuple[int, int], tuple[int, int]]"]  # session -> (accepted, failed) of both legs
+Look = Callable[[int], "tuple[Health, Health]"]  # a session's legs
 
 
 class WatchedLeg(Protocol):
@@ -39,17 +42,18 @@ class WatchedCall(Protocol):
 
 @dataclass(slots=True)
 class _Sight:
-    """What was seen of a session: per leg the packets accepted, and how many had failed by then."""
+    """What was seen of a session: per leg the packets accepted, how many had failed by then, and the noise."""
 
     call: WatchedCall
     accepted: list[int] = field(default_factory=lambda: [0, 0])
     failed: list[int] = field(default_factory=lambda: [0, 0])
-    said: bool = False
+    noise: list[int] = field(default_factory=lambda: [0, 0])
+    said: set[str] = field(default_factory=set)
 
 
 class MediaWatch:
-    def __init__(self, verified: Verified, report: Callable[[Event], None]) -> None:
-        self._verified = verified
+    def __init__(self, health: Look, report: Callable[[Event], None]) -> None:
+        self._health = health
         self._report = report
         self._sights: dict[int, _Sight] = {}
 
@@ -68,26 +72,44 @@ class MediaWatch:
             self._judge(session, sight)
 
     def _judge(self, session: int, sight: _Sight) -> None:
-        if sight.said:
-            return
-        for leg, (accepted, failed) in enumerate(self._verified(session)):
+        for leg, (accepted, failed, noise) in enumerate(self._health(session)):
+            fresh, sight.noise[leg] = noise - sight.noise[leg], noise
+            in_a_row = failed - sight.failed[leg]
             if accepted != sight.accepted[leg]:
                 sight.accepted[leg], sight.failed[leg] = accepted, failed
-            elif failed - sight.failed[leg] > FAILURES:
-                sight.said = True
-                self._report(_event(sight.call, leg, accepted, failed - sight.failed[leg]))
-                return
+            elif in_a_row > FAILURES:
+                self._say(sight, leg, _wrong_key(in_a_row, accepted))
+            if fresh > NOISE:
+                self._say(sight, leg, _noisy(fresh))
+
+    def _say(self, sight: _Sight, leg: int, event: Event) -> None:
+        if event.name in sight.said:
+            return
+        sight.said.add(event.name)
+        call, side = sight.call, sight.call.legs[leg].side.value
+        event.text = f"call {call.name}, {side} side: {event.text}"
+        event.device, event.call = call.legs[leg].device, call.name
+        event.fields = {**event.fields, "side": side}
+        self._report(event)
 
 
-def _event(call: WatchedCall, leg: int, accepted: int, failed: int) -> Event:
-    side = call.legs[leg].side
+def _wrong_key(failed: int, accepted: int) -> Event:
     return Event(
         "media.auth-failures",
         Severity.WARNING,
-        f"call {call.name}: {failed} packets in a row fail authentication on the {side.value} side",
-        device=call.legs[leg].device,
-        call=call.name,
+        f"{failed} packets in a row fail authentication",
         cause="auth-failures",
         fix="the peer protects with another key than it announced",
-        fields={"side": side.value, "failed": failed, "accepted_before": accepted},
+        fields={"failed": failed, "accepted_before": accepted},
+    )
+
+
+def _noisy(count: int) -> Event:
+    return Event(
+        "media.noise",
+        Severity.WARNING,
+        f"{count} datagrams in a second that do not belong to the call; they are dropped",
+        cause="noise",
+        fix="find their sender in a capture of this port: the call itself is not affected",
+        fields={"dropped": count},
     )

@@ -79,7 +79,7 @@ class Proxy:
         )
         self.trust = TrustSweep(store, self.transport, self.tls, log.write, period=settings.sweep)
         self._rationing = Rationing(settings.device_rate)
-        self._watch = MediaWatch(self.media.verified, log.write)
+        self._watch = MediaWatch(self.media.health, log.write)
         self._look_timer: asyncio.TimerHandle | None = None
         self.finished = asyncio.Event()
         self.started_at = self.loop.time()

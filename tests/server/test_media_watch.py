@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cubeproxy.protocols.values import Event, Severity, Side
-from cubeproxy.server.media_watch import FAILURES, MediaWatch
+from cubeproxy.server.media_watch import FAILURES, NOISE, MediaWatch
 
 
 @dataclass
@@ -23,17 +23,17 @@ class FakeCall:
 
 @dataclass
 class Scene:
-    """`counts` are (accepted, failed) of both legs."""
+    """`counts` are (accepted, failed, noise) of both legs."""
 
-    counts: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0), (0, 0)])
+    counts: list[tuple[int, int, int]] = field(default_factory=lambda: [(0, 0, 0), (0, 0, 0)])
     events: list[Event] = field(default_factory=list)
     call: FakeCall = field(default_factory=FakeCall)
 
     def __post_init__(self) -> None:
         self.watch = MediaWatch(lambda _session: (self.counts[0], self.counts[1]), self.events.append)
 
-    def look(self, accepted: int, failed: int, leg: int = 0) -> None:
-        self.counts[leg] = (accepted, failed)
+    def look(self, accepted: int, failed: int, leg: int = 0, noise: int = 0) -> None:
+        self.counts[leg] = (accepted, failed, noise)
         self.watch.look([self.call])
 
 
@@ -73,7 +73,7 @@ def test_a_key_that_goes_wrong_in_the_middle_of_a_call_is_told() -> None:
 def test_the_last_second_of_a_call_counts() -> None:
     scene = Scene()
     scene.look(0, 40)
-    scene.counts[0] = (0, 80)
+    scene.counts[0] = (0, 80, 0)
     scene.watch.released(7)
     assert len(scene.events) == 1
 
@@ -82,6 +82,24 @@ def test_calls_that_are_over_are_forgotten() -> None:
     scene = Scene()
     scene.look(0, 1)
     scene.watch.look([])
-    scene.counts[0] = (0, 500)
+    scene.counts[0] = (0, 500, 0)
     scene.watch.released(7)
     assert not scene.events
+
+
+def test_noise_on_a_port_is_told_once_beside_a_call_that_goes_on() -> None:
+    scene = Scene()
+    for second in range(1, 6):
+        scene.look(50 * second, 0, noise=NOISE * second)
+    assert not scene.events
+    for second in range(6, 9):
+        scene.look(50 * second, 0, noise=5000 * second)
+    (event,) = scene.events
+    assert (event.name, event.call, event.fields["side"]) == ("media.noise", "2A", "access")
+
+
+def test_a_wrong_key_alone_is_no_noise() -> None:
+    scene = Scene()
+    for second in range(1, 6):
+        scene.look(0, 50 * second, noise=50 * second)
+    assert [event.name for event in scene.events] == ["media.auth-failures"]
