@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cubeproxy.cli import check, pki, run, show
+from cubeproxy.cli import check, dsp, pki, run, show
 
 app = typer.Typer(
     name="cubeproxy",
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command("run")(run.command)
 app.command("show")(show.command)
 app.command("check")(check.command)
+app.add_typer(dsp.app)
 app.add_typer(pki.app, name="pki")
 
 

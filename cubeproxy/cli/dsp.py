@@ -1,0 +1,97 @@
+"""`cubeproxy dsp plan`: how many DSPs so many calls take, and how many calls a module carries."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cubeproxy.cli.common import fail
+from cubeproxy.media.dsp.capacity import STREAMS, Load, best, choices, find_module
+from cubeproxy.media.dsp.tables import MODULES
+from cubeproxy.protocols.errors import ConfigError
+
+app = typer.Typer(name="dsp", help="DSP farms: planning, and running one.", no_args_is_help=True)
+
+
+@app.command()
+def plan(
+    module: Annotated[
+        list[str] | None, typer.Option(help="A module that is there, PVDM3-256; may be repeated.")
+    ] = None,
+    calls: Annotated[int, typer.Option(min=0, help="Calls at the same time; 0 asks what a module carries.")] = 0,
+    codec: Annotated[str, typer.Option(help="The codec of the calls, by its IOS name.")] = "g711ulaw",
+    other: Annotated[str, typer.Option("--to", help="The codec of their other side.")] = "g711ulaw",
+    clear: Annotated[bool, typer.Option("--clear", help="Without SRTP on either side.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON instead of a table.")] = False,
+) -> None:
+    """How many sessions a module carries, or which modules the calls take.
+
+    cubeproxy dsp plan --module PVDM3-256 --codec g729r8; cubeproxy dsp plan --calls 100 --codec g711ulaw
+    """
+    load = Load(codec.lower(), other.lower(), not clear)
+    try:
+        answer = _answer(load, module or [], calls)
+    except ConfigError as error:
+        fail(error, 2)
+    if as_json:
+        typer.echo(json.dumps(answer, indent=2))
+    else:
+        _print(answer)
+    if not answer["enough"]:
+        raise typer.Exit(1)
+
+
+def _answer(load: Load, names: list[str], calls: int) -> dict[str, Any]:
+    there = [find_module(name) for name in names]
+    asked: dict[str, Any] = {"codec": load.codec, "to": load.other, "secure": load.secure, "calls": calls or None}
+    asked["complexity"] = load.classes[0].name.lower()
+    rows: list[dict[str, Any]] = []
+    if there or not calls:
+        for one in there or MODULES.values():
+            price = load.credits(one.family)
+            rows.append(
+                {"module": one.name, "credits": one.credits, "a_session": price, "sessions": load.sessions(one)}
+            )
+        total = sum(row["sessions"] for row in rows) if there else None
+        return {**asked, "modules": rows, "sessions": total, "enough": total is None or total >= calls}
+    found = choices(calls, load)
+    chosen = best(found)
+    rows = [
+        {
+            "module": one.module.name,
+            "count": one.count,
+            "sessions": one.sessions,
+            "spare": one.sessions - calls,
+            "maximum_sessions": calls,
+            "streams": STREAMS * calls,
+            "best": one is chosen,
+        }
+        for one in found
+    ]
+    return {**asked, "choices": rows, "enough": bool(rows)}
+
+
+def _print(answer: dict[str, Any]) -> None:
+    kind = "secure" if answer["secure"] else "clear"
+    title = f"{answer['codec']} to {answer['to']}, {kind}, complexity {answer['complexity']}"
+    if answer["calls"]:
+        title += f", {answer['calls']} calls"
+    rows = answer.get("choices") or answer["modules"]
+    table = Table(title=title, title_justify="left")
+    for column in (name for name in rows[0] if name != "best"):
+        table.add_column(column.replace("_", " "), justify="left" if column == "module" else "right")
+    for row in rows:
+        style = "bold" if row.get("best") else None
+        table.add_row(*(str(value) for name, value in row.items() if name != "best"), style=style)
+    console = Console()
+    console.print(table)
+    for row in rows:
+        if row.get("best"):
+            console.print(f"fewest modules: {row['count']} x {row['module']}", highlight=False)
+    if answer.get("sessions") is not None:
+        short = "" if answer["enough"] else f": {answer['calls'] - answer['sessions']} calls too few"
+        console.print(f"{answer['sessions']} sessions together{short}", highlight=False)
