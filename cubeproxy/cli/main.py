@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cubeproxy.cli import check, dsp, pki, run, show
+from cubeproxy.cli import check, ctl, dsp, pki, run, show
 
 app = typer.Typer(
     name="cubeproxy",
@@ -22,6 +22,7 @@ app.command("show")(show.command)
 app.command("check")(check.command)
 app.add_typer(dsp.app)
 app.add_typer(pki.app, name="pki")
+app.add_typer(ctl.app, name="ctl")
 
 
 def _version(wanted: bool) -> None:
