@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from cubeload.links import Link, UdpLink, open_udp
 from cubeload.messages import CONTACT, answer, read, sdp
@@ -15,6 +16,7 @@ class Answerer:
         self.host = host
         self.media = media
         self.requests: Counter[str] = Counter()
+        self.offered: Callable[[bytes], None] = lambda _invite: None  # gets each INVITE, repeated ones too
         self._link: UdpLink | None = None
 
     async def open(self, port: int = 0) -> str:
@@ -36,6 +38,7 @@ class Answerer:
         tag = f"a{self.requests.total()}"
         contact = f"Contact: <sip:{link.here}>\r\n"
         if message.method == "INVITE":
+            self.offered(data)
             tag = f"i{hash(message.call_id) & 0xFFFFFFFF:x}"  # a retransmission gets the same
             link.send(answer(data, "180 Ringing", tag, contact), source)
             link.send(answer(data, "200 OK", tag, contact, sdp(*self.media)), source)

@@ -9,11 +9,11 @@ import asyncio
 import itertools
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from cubeload.links import Link
-from cubeload.messages import CONTACT, RECORD_ROUTE, REQUEST, TO, Read, read, sdp
+from cubeload.messages import CONTACT, RECORD_ROUTE, TO, Read, read, request, sdp
 
 PATIENCE = 8.0  # s, for each answer
 TICK = 0.002  # s
@@ -57,6 +57,9 @@ class Caller:
         self.lines: list[tuple[Link, str]] = []
         self.outcome = Outcome()
         self.calls: dict[str, Call] = {}
+        self.media_port: Callable[[], int] = itertools.cycle(range(30000, 50000, 2)).__next__
+        self.media_host = ""  # "" is the phone's own address
+        self.answered: Callable[[Call, bytes], None] = lambda _call, _ok: None
         self._held: deque[tuple[float, Call]] = deque()  # by when to hang up; one delay for all keeps it in order
         self._waiting: deque[tuple[float, Call, int]] = deque()  # by when to give up the stage
         self._registering: dict[str, asyncio.Future[int]] = {}
@@ -96,6 +99,7 @@ class Caller:
             self.outcome.setup.append(now - call.started)
             call.stage = 0
             self._held.append((now + self.hold, call))
+            self.answered(call, message.raw)
         call.link.send(self._request(call, "ACK", 1))  # RFC 3261 13.2.2.4: each 200 again gets its ACK
 
     def _ended(self, call: Call, message: Read) -> None:
@@ -125,7 +129,7 @@ class Caller:
         call = self._call(link, user, self.number)
         self.calls[call.call_id] = call
         self._waiting.append((call.started + PATIENCE, call, 1))
-        body = sdp(link.host, 30000 + next(self._numbers) % 10000 * 2, KEY if self.secure else "")
+        body = sdp(self.media_host or link.host, self.media_port(), KEY if self.secure else "")
         rows = "Content-Type: application/sdp\r\n"
         link.send(self._request(call, "INVITE", 1, f"sip:{self.number}@{self.domain}", rows=rows, body=body))
 
@@ -135,32 +139,34 @@ class Caller:
         return Call(link, user, number, call_id, now, f"<sip:{number}@{self.domain}>")
 
     def _request(self, call: Call, method: str, cseq: int, uri: str = "", *, rows: str = "", body: str = "") -> bytes:
-        return REQUEST.format(
-            method=method,
-            uri=uri or call.target,
-            transport=call.link.transport_name,
-            lower=call.link.transport_name.lower(),
-            here=call.link.here,
-            host=call.link.host,
-            branch=f"{method}{cseq}{call.call_id.partition('@')[0]}",
-            routes=call.routes,
-            caller=call.caller,
-            tag=call.call_id.partition("@")[0],
+        return request(
+            call.link,
+            method,
+            uri or call.target,
+            user=call.caller,
             to=call.to,
             call_id=call.call_id,
             cseq=cseq,
+            routes=call.routes,
             rows=rows,
-            length=len(body),
             body=body,
-        ).encode()
+        )
 
     # --- pace --------------------------------------------------------------------------------
 
     async def run(self, rate: float, seconds: float) -> Outcome:
         """Starts rate * seconds calls, and returns once each of them came to its end."""
+        await self.start(rate, round(rate * seconds))
+        while self.calls:
+            self._look_at_clocks(time.monotonic())
+            await asyncio.sleep(TICK)
+        return self.outcome
+
+    async def start(self, rate: float, total: int) -> None:
+        """Starts so many calls, and returns when the last one was placed."""
         lines: Iterator[tuple[Link, str]] = itertools.cycle(self.lines)
-        total, placed, begun = round(rate * seconds), 0, time.monotonic()
-        while placed < total or self.calls:
+        placed, begun = 0, time.monotonic()
+        while placed < total:
             now = time.monotonic()
             should = min(total, int((now - begun) * rate) + 1)
             if placed < should:
@@ -169,6 +175,21 @@ class Caller:
                 self.place(link, user)
             placed = should
             self._look_at_clocks(now)
+            await asyncio.sleep(TICK)
+
+    async def up(self, calls: int) -> None:
+        """Waits until so many calls are held; RuntimeError when one fails meanwhile."""
+        while sum(call.stage == 0 for call in self.calls.values()) < calls:
+            self._look_at_clocks(time.monotonic())
+            if self.outcome.failed:
+                raise RuntimeError(f"calls failed: {dict(self.outcome.failed)}")
+            await asyncio.sleep(0.05)
+
+    async def hang_up(self) -> Outcome:
+        """Ends every held call now."""
+        self._held = deque((0.0, call) for _, call in self._held)
+        while self.calls:
+            self._look_at_clocks(time.monotonic())
             await asyncio.sleep(TICK)
         return self.outcome
 

@@ -2,98 +2,61 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
+import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cubeload.footprint import measure_footprint
-from cubeload.growth import measure_growth
-from cubeload.measure import Load, System, measure_calls, sippy_system
-from cubeload.product import cubeproxy_system
-from cubeload.results import record, show
+from cubeload.bench import measure
+from cubeload.parts import PARTS
+from cubeload.plots import draw
+from cubeload.progress import Progress
+from cubeload.results import record
+from cubeload.sizes import long, short
 
 app = typer.Typer(help="Load and benchmarks for cubeproxy and its marks.", no_args_is_help=True)
 
-RESULTS = Path("perf/results")
-CALLS = (
-    "Open-model load from one process; the system under test is pinned to core 1 with all its processes. CPU is their "
-    "user and system time between the first measured call and half a second after the last, over the calls that ended "
-    "clean (INVITE, 180, 200, ACK, held, BYE, 200). A warm-up of 2 s at the same rate is not counted. Systems take "
-    "turns within one run. No media packets flow; cubeproxy sets up media for each call, sippy has none to set up. "
-    "Not measured: loss, retransmission, and rates above those named."
-)
-FOOTPRINT = (
-    "Phones connect one after the other over mutual TLS (RSA-2048, no resumption) and register; CPU and resident "
-    "memory are those of the whole process tree, media worker included. A half-open connection is a TCP connection "
-    "that never sends an octet, read within its first-octet time, without the kernel's own memory for it. One warm-up "
-    "phone is not counted. Not measured: parallel handshakes, and memory after days."
-)
-
-GROWTH = (
-    "Calls at a steady rate, held for 0.2 s. Resident memory of the process tree is read before the first and, after "
-    "each fifth of the calls, 35 s later, when the last transactions are over too."
-)
-
-Rate = Annotated[float, typer.Option(help="Calls a second.")]
-Seconds = Annotated[float, typer.Option(help="How long, in seconds.")]
-Hold = Annotated[float, typer.Option(help="How long each call is held, in seconds.")]
-Rounds = Annotated[int, typer.Option(help="Turns of each system.")]
-Out = Annotated[Path, typer.Option(help="Folder for the results.")]
-Phones = Annotated[int, typer.Option(help="Phones, each with a connection of its own.")]
-
-SYSTEMS: dict[str, Callable[[], contextlib.AbstractContextManager[System]]] = {
-    "sippy": sippy_system,
-    "cubeproxy": cubeproxy_system,
-}
+EPILOG = "\n\n".join(f"{name}: {(part.__doc__ or '').strip()}" for name, part in PARTS.items())
 
 
 @app.callback()
 def cubeload() -> None:
-    """Load and benchmarks."""
+    """Load and benchmarks. A load runs on loopback addresses against programs that are started for it."""
 
 
-@app.command("calls")
-def calls(rate: Rate = 300, seconds: Seconds = 10, hold: Hold = 1, rounds: Rounds = 3, out: Out = RESULTS) -> None:
-    """Calls per second and CPU per call, side by side with sippy, the Python mark."""
-    rows = []
-    for turn in range(rounds):
-        for name, system in SYSTEMS.items():
-            with system() as running:
-                rows.append({**measure_calls(running, Load(rate, seconds, hold)).row(), "round": turn + 1})
-            typer.echo(f"round {turn + 1}: {name} {rows[-1]['cpu_ms_per_call']} ms a call", err=True)
-    show(f"calls at {rate:g}/s", rows)
-    record(out / f"calls-{rate:g}.json", "calls", CALLS, rows)
-
-
-@app.command("footprint")
-def footprint(phones: Phones = 500, out: Out = RESULTS) -> None:
-    """Memory of phones and of silent connections, CPU of handshakes and registrations."""
-    with cubeproxy_system(phones) as system:
-        row = measure_footprint(system).row()
-    show("footprint", [row])
-    record(out / "footprint.json", "footprint", FOOTPRINT, [row])
-
-
-@app.command("growth")
-def growth(
-    calls: Annotated[int, typer.Option(help="Calls in all.")] = 50_000, rate: Rate = 300, out: Out = RESULTS
+@app.command("bench", epilog=EPILOG)
+def bench(
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="PART", help="This part only (repeatable); the parts are named below.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--long", help="All of it at full size, 50,000 calls: a quarter hour.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for bench.md, bench.json and plots.")] = Path("out/bench"),
 ) -> None:
-    """Memory over many calls that are over."""
-    with cubeproxy_system() as system:
-        rows = [mark.row() for mark in measure_growth(system, rate, calls)]
-    show("growth", rows)
-    record(out / "growth.json", "growth", GROWTH, rows)
+    """Measure cubeproxy beside sippy, and write down how.
 
+    The generator keeps to one core, what is measured to another; close other programs first. Each figure comes with
+    its method and with what was not measured. A goal that is missed is a result; the exit code is 1 when a result
+    cannot be believed: calls failed, counts disagree, a part broke off.
 
-@app.command("bench")
-def bench(out: Out = RESULTS) -> None:
-    """All of it, as recorded under perf/results."""
-    calls(out=out)
-    footprint(out=out)
-    growth(out=out)
+    `cubeload bench --only calls`: CPU per call at 300 calls/s, sippy and cubeproxy in turn (1.5 minutes).
+
+    `cubeload bench --long --out perf/results`: what is committed, again.
+    """
+    names = only or list(PARTS)
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        raise typer.BadParameter(f"no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    progress = Progress(len(names))
+    with tempfile.TemporaryDirectory(prefix="cubeload-") as folder:
+        sections = measure(names, long() if full else short(), Path(folder), progress)
+    for section in sections:
+        draw(section, out)
+    _, text = record(out, sections, " ".join(["cubeload", *sys.argv[1:]]))
+    progress.console.print(f"written to {text}", highlight=False)
+    if any(section.faults for section in sections):
+        raise typer.Exit(1)
 
 
 def main() -> None:

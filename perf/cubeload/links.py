@@ -60,13 +60,15 @@ class StreamLink(asyncio.Protocol):
         self._receiver = receiver
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
-        self.host = self.here = ""
-        self.closed = False
+        self.host = self.here = self.tls = ""
+        self._lost = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self.host, port = transport.get_extra_info("sockname")[:2]
         self.here = f"{self.host}:{port}"
+        tls = transport.get_extra_info("ssl_object")
+        self.tls = tls.version() if tls else ""
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -75,7 +77,19 @@ class StreamLink(asyncio.Protocol):
             self._receiver(self, message, self._transport.get_extra_info("peername"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.closed = True
+        if not self._lost.done():
+            self._lost.set_result(None)
+
+    @property
+    def closed(self) -> bool:
+        return self._lost.done()
+
+    async def finish(self) -> None:
+        """Close as a phone does, with TLS's goodbye; at once when the far end does not answer to it."""
+        if self._transport is not None:
+            self._transport.close()
+            await asyncio.wait([self._lost], timeout=2)
+            self._transport.abort()
 
     def send(self, data: bytes, to: tuple[str, int] | None = None) -> None:
         assert self._transport is not None

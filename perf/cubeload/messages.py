@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Protocol
 
 CALL_ID = re.compile(rb"^(?:call-id|i)[ \t]*:[ \t]*([^\r\n]+?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 CSEQ = re.compile(rb"^cseq[ \t]*:[ \t]*(\d+)[ \t]+([A-Z]+)", re.IGNORECASE | re.MULTILINE)
@@ -40,6 +41,49 @@ REQUEST = "\r\n".join(
         "{body}",
     ]
 )
+
+
+def request(
+    link: Speaker,
+    method: str,
+    uri: str,
+    *,
+    user: str,
+    to: str,
+    call_id: str,
+    cseq: int,
+    routes: str = "",
+    rows: str = "",
+    body: str = "",
+) -> bytes:
+    """One request of a phone on its link. Tag and branch follow from the Call-ID: nothing needs keeping."""
+    name = call_id.partition("@")[0]
+    return REQUEST.format(
+        method=method,
+        uri=uri,
+        transport=link.transport_name,
+        lower=link.transport_name.lower(),
+        here=link.here,
+        host=link.host,
+        branch=f"{method}{cseq}{name}",
+        routes=routes,
+        caller=user,
+        tag=name,
+        to=to,
+        call_id=call_id,
+        cseq=cseq,
+        rows=rows,
+        length=len(body),
+        body=body,
+    ).encode()
+
+
+class Speaker(Protocol):
+    """Who sends: what its messages say of itself."""
+
+    transport_name: str
+    host: str
+    here: str
 
 
 @dataclass(slots=True)

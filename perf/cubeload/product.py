@@ -1,74 +1,134 @@
-"""The product as a system under load: the shipped sample for IOS XE, its core side on UDP, certificates of the lab."""
+"""cubeproxy under load, as its user starts it: `cubeproxy run` with a shipped sample and the lab's certificates.
+
+The core side of the sample is turned to UDP, as the marks have it; nothing else of the text decides what is measured.
+Addresses are loopback ones that a run picks for itself, so that several can run on one machine.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import os
-import socket
+import re
+import secrets
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from cubelab.data import config
-from cubelab.pki.lab import DEVICES, Lab, init_lab
+from cubelab import data
+from cubelab.pki.lab import init_lab
 from cubeload.links import ClientTls
-from cubeload.measure import System
 from cubeload.peers import end
+from cubeload.systems import Phone, System
 
-READY = 20.0  # s
 SIP, SIPS = 5060, 5061
-PHONES = 20
-FIRST_NUMBER = 1000
+READY = 20.0  # s
+PORTS = "rtp-port range 8000 48198"  # the vendor's widest: a port rests for 10 s, which the default range cannot bear
+SAMPLE = "sample-a-xe.ios"
+WORDS = {"192.0.2.1": "access", "198.51.100.1": "core", "198.51.100.11": "publisher", "198.51.100.12": "subscriber"}
+
+
+@dataclass(slots=True)
+class Lab:
+    """Certificates and addresses of one benchmark run; `phones` each have a certificate and an address of their own."""
+
+    folder: Path
+    hosts: dict[str, str]  # by the words above
+    phones: list[Phone]
+
+
+def make_lab(folder: Path, phones: int) -> Lab:
+    """Issues certificates for so many phones (a few ms each)."""
+    net = f"127.{secrets.randbelow(60) + 192}.{secrets.randbelow(200)}"
+    hosts = {word: f"{net}.{number}" for number, word in enumerate(WORDS.values(), 1)}
+    devices = [f"SEP00BE{number:08X}" for number in range(phones)]
+    nodes = {"pub": (hosts["publisher"],), "sub": (hosts["subscriber"],)}
+    init_lab(folder, devices=devices, nodes=nodes, cube=(hosts["access"], hosts["core"]))
+    first = net.rpartition(".")[0]
+    trust = folder / "CUBE_SS" / "cert.pem"
+    made = []
+    for number, device in enumerate(devices):
+        own = folder / "phones" / device
+        upper, lower = divmod(number, 250)
+        tls = ClientTls(own / "cert.pem", own / "key.pem", trust)
+        made.append(Phone(str(1000 + number), f"{first}.{200 + upper}.{lower + 1}", tls))
+    return Lab(folder, hosts, made)
+
+
+def configuration() -> str:
+    """The sample for IOS XE: phones by TLS with SRTP, the cluster by UDP with RTP."""
+    text = data.config(SAMPLE).read_text()
+    for old, new in ((" session transport tcp\n", " session transport udp\n"), ("voice service voip\n", None)):
+        changed = text.replace(old, new or f"{old} {PORTS}\n")
+        if changed == text:
+            raise RuntimeError(f"{SAMPLE} is no longer what the benchmark was written for: no {old!r}")
+        text = changed
+    return text
 
 
 @contextlib.contextmanager
-def cubeproxy_system(phones: int = PHONES, options: tuple[str, ...] = ()) -> Iterator[System]:
-    """TLS with a client certificate and SDES outside, UDP and RTP inside, media set up for each call."""
-    access, core, publisher, subscriber = (f"127.{100 + os.getpid() % 100}.77.{host}" for host in (1, 2, 3, 4))
-    with tempfile.TemporaryDirectory(prefix="cubeload-") as name:
-        folder = Path(name)
-        nodes = {"pub": (publisher,), "sub": (subscriber,)}
-        lab = init_lab(folder / "nvram", nodes=nodes, cube=(access, core))
-        text = config("sample-a-xe.ios").read_text().replace(" session transport tcp\n", " session transport udp\n")
-        (folder / "running-config.ios").write_text(text)
-        places = {"192.0.2.1": access, "198.51.100.1": core, "198.51.100.11": publisher, "198.51.100.12": subscriber}
-        command = [str(Path(sys.executable).parent / "cubeproxy"), "run", str(folder / "running-config.ios")]
-        command += ["--nvram", str(folder / "nvram"), *options]
-        for old, new in places.items():
-            command += ["--map", f"{old}={new}"]
-        with (folder / "out").open("wb") as out:
-            child = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
-        try:
-            _wait(child, (access, SIPS), folder / "out")
-            yield _system(child.pid, lab, (access, SIPS), (publisher, SIP), phones)
-        finally:
-            end(child)
+def proxy_system(lab: Lab, phones: Sequence[Phone] | None = None) -> Iterator[System]:
+    """A running proxy with one media worker, and who will call through it."""
+    name = f"run-{secrets.token_hex(4)}"
+    config, log = lab.folder / f"{name}.ios", lab.folder / f"{name}.log"
+    config.write_text(configuration())
+    control = lab.folder / f"{name}.sock"
+    metrics = (lab.hosts["access"], 9100 + secrets.randbelow(800))
+    command = [sys.executable, "-m", "cubeproxy.cli.main", "run", str(config), "--nvram", str(lab.folder)]
+    command += [word for old, new in WORDS.items() for word in ("--map", f"{old}={lab.hosts[new]}")]
+    command += ["--control", str(control), "--metrics", f"{metrics[0]}:{metrics[1]}", "--drain", "0"]
+    with log.open("wb") as out:
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    try:
+        _wait(child, control, log)
+        yield System(
+            name="cubeproxy",
+            path="TLS with client certificates and SDES to UDP, media sessions set up",
+            pid=child.pid,
+            enter=(lab.hosts["access"], SIPS),
+            core=[(lab.hosts[node], SIP) for node in ("publisher", "subscriber")],
+            domain=lab.hosts["access"],
+            phones=list(lab.phones if phones is None else phones),
+            secure=True,
+            register=True,
+            counted=lambda: connected(metrics),
+            options={"log": str(log), "control": str(control)},
+        )
+    finally:
+        end(child)
 
 
-def _wait(child: subprocess.Popen[bytes], where: tuple[str, int], log: Path) -> None:
+def connected(metrics: tuple[str, int]) -> int:
+    """Calls that the proxy says it has connected, from its own metrics."""
+    with urllib.request.urlopen(f"http://{metrics[0]}:{metrics[1]}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    found = re.search(r"^cubeproxy_calls_connected_total ([0-9.e+]+)$", text, re.MULTILINE)
+    if found is None:
+        raise RuntimeError("the proxy's metrics do not say how many calls it connected")
+    return round(float(found[1]))
+
+
+def show(control: str, command: str) -> str:
+    """A show command of the running proxy."""
+
+    async def ask() -> str:
+        reader, writer = await asyncio.open_unix_connection(control)
+        writer.write(f"{command}\n".encode())
+        text = await asyncio.wait_for(reader.read(-1), 10)
+        writer.close()
+        return text.decode()
+
+    return asyncio.run(ask())
+
+
+def _wait(child: subprocess.Popen[bytes], control: Path, log: Path) -> None:
     deadline = time.monotonic() + READY
     while time.monotonic() < deadline and child.poll() is None:
-        with contextlib.suppress(OSError):
-            socket.create_connection(where, 1).close()
+        if control.exists():
             return
         time.sleep(0.05)
-    raise RuntimeError(f"cubeproxy does not listen on {where}:\n{log.read_text()}")
-
-
-def _system(pid: int, lab: Lab, enter: tuple[str, int], core: tuple[str, int], phones: int) -> System:
-    """All numbers belong to the lab's devices in turn; each has a connection of its own."""
-    identities = [lab.phones[DEVICES[index % len(DEVICES)]] for index in range(phones)]
-    return System(
-        name="cubeproxy",
-        pid=pid,
-        enter=enter,
-        core=core,
-        domain=f"{enter[0]}:{enter[1]}",
-        tls=[ClientTls(each.certificate, each.key) for each in identities],
-        secure=True,
-        users=[str(FIRST_NUMBER + index) for index in range(phones)],
-        register=True,
-    )
+    said = log.read_text(errors="replace").strip().splitlines()[-3:]
+    raise RuntimeError(f"cubeproxy did not come up (exit {child.poll()}): {' / '.join(said)}")

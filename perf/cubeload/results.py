@@ -1,4 +1,8 @@
-"""Results as they are recorded under `perf/results/`: JSON with the machine and how it was measured, and a table."""
+"""What a benchmark found, and how it is recorded: JSON for machines, Markdown for people.
+
+A result names the machine, how it was measured and what was not. A goal that is missed is a result too; only a
+measurement that cannot be believed (calls failed, counts disagree, a part broke off) is a fault.
+"""
 
 from __future__ import annotations
 
@@ -6,30 +10,127 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
 
 from cubeload.processes import machine
 
 VERSIONS = ("cubeproxy", "sippy", "uvloop", "pyOpenSSL", "cryptography", "pylibsrtp")
+Row = Mapping[str, object]
 
 
-def record(path: Path, name: str, method: str, rows: Sequence[Mapping[str, object]]) -> None:
-    """Writes one benchmark. `method` says in words what was measured how, and what was not."""
-    document = {
-        "benchmark": name,
+@dataclass(slots=True)
+class Goal:
+    """One figure that was aimed at. `most` or `least` says on which side of `wanted` it should be."""
+
+    text: str
+    wanted: float
+    got: float
+    unit: str
+    most: bool = True
+
+    @property
+    def met(self) -> bool:
+        return self.got <= self.wanted if self.most else self.got >= self.wanted
+
+    def __str__(self) -> str:
+        limit = "at most" if self.most else "at least"
+        verdict = "met" if self.met else "MISSED"
+        return f"{self.text}: {self.got:g} {self.unit} ({limit} {self.wanted:g}: {verdict})"
+
+
+@dataclass(slots=True)
+class Section:
+    """One part of a benchmark. `series` are curves for a plot: name -> (x, y) points."""
+
+    name: str
+    title: str
+    method: str
+    not_measured: str
+    rows: list[Row] = field(default_factory=list)
+    goals: list[Goal] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    series: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    plot: str = ""  # file name, once it was drawn
+    axes: tuple[str, str] = ("", "")
+
+
+def document(sections: Sequence[Section], command: str) -> dict[str, object]:
+    return {
+        "command": command,
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
         "python": platform.python_version(),
         "versions": {package: version(package) for package in VERSIONS},
-        "method": method,
-        "results": list(rows),
+        "sections": [
+            {**asdict(section), "goals": [{**asdict(g), "met": g.met} for g in section.goals]} for section in sections
+        ],
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def record(folder: Path, sections: Sequence[Section], command: str) -> tuple[Path, Path]:
+    """Writes `bench.json` and `bench.md` there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = document(sections, command)
+    data, text = folder / "bench.json", folder / "bench.md"
+    data.write_text(json.dumps(found, indent=1) + "\n")
+    text.write_text(markdown(found, sections))
+    return data, text
+
+
+def markdown(found: Mapping[str, object], sections: Sequence[Section]) -> str:
+    about = found["machine"]
+    assert isinstance(about, Mapping)
+    versions = found["versions"]
+    assert isinstance(versions, Mapping)
+    lines = [
+        "# Benchmark results",
+        "",
+        f"`{found['command']}` on {found['when']}: {about['cores']} cores ({about['cpu']}), {about['memory_GiB']} GiB, "
+        f"kernel {about['kernel']}, Python {found['python']}, "
+        + ", ".join(f"{name} {number}" for name, number in versions.items())
+        + f". Load average before: {about['load_before']}; a loop of 1,000,000 multiplications took "
+        f"{about['python_loop_ms']} ms of CPU.",
+        "",
+        "Absolute figures move with the machine and with what else runs on it: compare within one run.",
+    ]
+    for section in sections:
+        lines += ["", *_section(section)]
+    return "\n".join(lines) + "\n"
+
+
+def _section(section: Section) -> list[str]:
+    lines = [f"## {section.title}", ""]
+    lines += [f"- {goal}" for goal in section.goals]
+    lines += [f"- {finding}" for finding in section.findings]
+    lines += [f"- **not to be believed: {fault}**" for fault in section.faults]
+    if section.rows:
+        lines += ["", *table(section.rows)]
+    if section.plot:
+        lines += ["", f"![{section.title}]({section.plot})"]
+    return [*lines, "", f"How: {section.method}", "", f"Not measured: {section.not_measured}"]
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """A row for each figure and a column for each result: there are more figures than results."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    head = ["", *(str(number) for number in range(1, len(rows) + 1))]
+    body = [[name.replace("_", " "), *(cell(row.get(name, "")) for row in rows)] for name in names]
+    return [_line(head), _line(["--"] * len(head)), *(_line(line) for line in body)]
+
+
+def cell(value: object) -> str:
+    if value is None or value == {}:
+        return "none"
+    if isinstance(value, dict):
+        return "; ".join(f"{name}: {count}" for name, count in value.items())
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def version(package: str) -> str:
@@ -37,14 +138,3 @@ def version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
-
-
-def show(title: str, rows: Sequence[Mapping[str, object]], console: Console | None = None) -> None:
-    """A column for each result: a terminal is narrow, and there are more figures than systems."""
-    table = Table(title=title, show_header=False)
-    table.add_column()
-    for _ in rows:
-        table.add_column(justify="right")
-    for name in rows[0] if rows else ():
-        table.add_row(name.replace("_", " "), *(str(row[name]) for row in rows))
-    (console or Console()).print(table)

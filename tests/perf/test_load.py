@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,7 +14,6 @@ from cubeload.calling import Caller, Outcome
 from cubeload.links import Link, open_udp
 from cubeload.messages import answer, read, sdp, split_stream
 from cubeload.processes import usage
-from cubeload.results import record
 
 HOST = "127.0.0.1"
 INVITE = (
@@ -125,13 +122,3 @@ def test_usage_sees_cpu_time_and_memory_of_this_process() -> None:
     used = usage(os.getpid()).since(before)
     assert 0.01 < used.cpu <= used.at + 0.1
     assert before.rss > 2**20
-
-
-def test_a_record_names_the_machine_the_method_and_the_versions(tmp_path: Path) -> None:
-    file = tmp_path / "results" / "calls.json"
-    record(file, "calls", "how", [{"system": "x", "clean": 1}])
-    document = json.loads(file.read_text())
-    assert document["results"] == [{"system": "x", "clean": 1}]
-    assert document["machine"]["cores"] == os.cpu_count()
-    assert document["method"] == "how"
-    assert document["versions"]["cubeproxy"] == "0.1.0"
