@@ -43,6 +43,12 @@ def command(
     device_rate: Annotated[
         float, typer.Option(min=0, help="Requests a second that one phone may begin; 0: no limit.")
     ] = 200.0,
+    tftp_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the phone proxy's TFTP; below 1024 needs root.")
+    ] = 69,
+    cluster_tftp_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the cluster's TFTP, for a lab without root.")
+    ] = 69,
     metrics: Annotated[str, typer.Option(metavar="HOST:PORT", help="Serve Prometheus metrics.")] = "",
     log_format: Annotated[LogFormat, typer.Option(help="Operator events as text or JSON lines.")] = LogFormat.TEXT,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Debug events too.")] = False,
@@ -59,6 +65,8 @@ def command(
         lease=lease,
         keylog=keylog,
         legacy_tls=legacy_tls,
+        tftp_port=tftp_port,
+        cluster_tftp_port=cluster_tftp_port,
         device_rate=device_rate,
         metrics=_address(metrics) if metrics else None,
     )

@@ -43,6 +43,7 @@ from cubeproxy.server.eventlog import EventLog
 from cubeproxy.server.media import MediaService
 from cubeproxy.server.media_watch import MediaWatch
 from cubeproxy.server.rationing import RETRY_AFTER, Rationing, throttled
+from cubeproxy.server.phoneproxy.service import PhoneProxyService
 from cubeproxy.server.settings import Settings
 from cubeproxy.server.tls import TlsPolicy
 from cubeproxy.server.trust import TrustSweep
@@ -77,7 +78,17 @@ class Proxy:
             lease=settings.lease,
             on_report=log.write,
         )
-        self.trust = TrustSweep(store, self.transport, self.tls, log.write, period=settings.sweep)
+        self.phones = PhoneProxyService(
+            config,
+            store,
+            log.write,
+            nvram=settings.nvram,
+            port=settings.tftp_port,
+            cluster_port=settings.cluster_tftp_port,
+        )
+        self.trust = TrustSweep(
+            store, self.transport, self.tls, log.write, self.phones.trust_changed, period=settings.sweep
+        )
         self._rationing = Rationing(settings.device_rate)
         self._watch = MediaWatch(self.media.health, log.write)
         self._look_timer: asyncio.TimerHandle | None = None
@@ -103,6 +114,7 @@ class Proxy:
                     f"{listener.side.value} side: {listener.transport.value} on {format_address(listener.address)}",
                 )
             )
+        await self.phones.start()
         self.trust.start()
         self._run(self.border.start(self.loop.time()))
         self._look()
@@ -141,6 +153,7 @@ class Proxy:
         if self._look_timer is not None:
             self._look_timer.cancel()
         await self.trust.close()
+        await self.phones.close()
         await self.transport.close()
         await self.media.close()
         self.log.close()

@@ -20,6 +20,7 @@ class Settings:
     keylog: Path | None = None  # TLS secrets in NSS format, for captures in a lab
     legacy_tls: bool = False  # TLS 1.0, SHA-1 chains and 1024-bit keys for old phones
     tftp_port: int = 69  # of the phone proxy; below 1024 needs root or CAP_NET_BIND_SERVICE
+    cluster_tftp_port: int = 69  # where the cluster's TFTP server listens
     sweep: float = 60.0  # s between two looks at trustpoints, revocation lists and expiry
     device_rate: float = 200.0  # requests a second that one phone may begin; 0 is no limit
     metrics: Address | None = None  # Prometheus endpoint
