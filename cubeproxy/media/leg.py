@@ -17,8 +17,9 @@ from cubeproxy.media.counters import AUTH_FAILURES, INDEX_IN, MALFORMED, REPLAYS
 from cubeproxy.protocols.rtp import Kind, classify
 from cubeproxy.protocols.srtp import AuthenticationFailed, Replayed, SrtpError, SrtpReceiver, SrtpSender
 from cubeproxy.protocols.suites import MasterKey
-from cubeproxy.protocols.values import Address, StreamSpec
+from cubeproxy.protocols.values import Address, Codec, StreamSpec
 
+PASS_THROUGH = Codec("pass-through", 8000)  # on both legs: nothing is opened, not even the header (to a DSP farm)
 OVERLAP = 2.0  # s that a replaced key still verifies
 RESTART_WINDOW = 5.0  # s after an update in which a peer may have set its rollover counter back to 0
 RESTART_SILENCE = 0.2  # s without a verified packet before that is tried
@@ -76,6 +77,8 @@ class Leg:
         elif spec.latch != old.latch:
             self.unsettled = spec.latch
         self._verify_with(old.receive_key if old else None, spec.receive_key if spec else None, now)
+        if spec is not None and spec.codec == PASS_THROUGH:
+            self._old = None  # what comes now is for somebody else to open
 
     def _verify_with(self, old: MasterKey | None, new: MasterKey | None, now: float) -> None:
         if not same_key(old, new):

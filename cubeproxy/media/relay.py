@@ -3,7 +3,8 @@
 Media is terminated here, in software: of a packet only payload, marker and the order of things survive.
 SSRC, sequence number, timestamp and payload type are ours (`numbering`), CSRC list, header extension and
 padding stay behind, RTCP ends here. Both legs carry the same codec; a transcoder would stand
-behind the same interface.
+behind the same interface. The exception is a session whose legs both say `PASS_THROUGH`: its packets go on octet by
+octet, for somebody else has their keys.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from cubeproxy.media.counters import (
     Words,
     private_words,
 )
-from cubeproxy.media.leg import Leg, same_key
+from cubeproxy.media.leg import PASS_THROUGH, Leg, same_key
 from cubeproxy.media.numbering import Numbering
 from cubeproxy.protocols.errors import LocalProtocolError, RemoteProtocolError
 from cubeproxy.protocols.rtp import HEADER, payload_span
@@ -35,7 +36,7 @@ Specs = tuple[StreamSpec | None, StreamSpec | None]
 class Direction:
     """From one leg to the other: payload types, numbers, and whether anything may pass."""
 
-    __slots__ = ("audio", "numbering", "passes", "sink", "source", "types")
+    __slots__ = ("audio", "numbering", "opaque", "passes", "sink", "source", "types")
 
     def __init__(self, source: Leg, sink: Leg) -> None:
         self.source = source
@@ -44,6 +45,7 @@ class Direction:
         self.types: dict[int, int] = {}
         self.audio = -1  # payload type of the codec as the source calls it
         self.passes = False
+        self.opaque = False
 
     def update(self, old_sink: StreamSpec | None) -> None:
         """Take over what both legs say now."""
@@ -51,6 +53,7 @@ class Direction:
         self.types = _types(source, sink)
         self.audio = source.payload_type if source else -1
         self.passes = source is not None and sink is not None and source.receives and sink.sends
+        self.opaque = source is not None and sink is not None and source.codec == sink.codec == PASS_THROUGH
         numbering = self.numbering
         if sink is not None and numbering.clock != sink.codec.clock:
             numbering.clock, numbering.join = sink.codec.clock, True
@@ -102,6 +105,20 @@ class Direction:
         datagram = HEADER.pack(0x80, payload_type | second & 0x80, index & 0xFFFF, stamp, numbering.ssrc) + payload
         return self._send(datagram, len(payload), index, sink.peer)
 
+    def forward(self, packet: bytes, source: Address) -> tuple[bytes, Address] | None:
+        """The same for a packet that goes on as it is."""
+        leg, sink = self.source, self.sink
+        octets = len(packet) - HEADER.size
+        leg.words[RECEIVED] += 1
+        leg.words[RECEIVED_OCTETS] += octets
+        if leg.unsettled:
+            leg.learn(source)
+        if not self.passes or sink.peer is None:
+            return None
+        sink.words[SENT] += 1
+        sink.words[SENT_OCTETS] += octets
+        return packet, sink.peer
+
     def _send(self, datagram: bytes, octets: int, index: int, peer: Address) -> tuple[bytes, Address] | None:
         sink = self.sink
         words = sink.words
@@ -148,7 +165,8 @@ class Session:
         packet = self.legs[leg].open(datagram, source, now)
         if packet is None:
             return None
-        return self._directions[leg].relay(packet, source, now)
+        direction = self._directions[leg]
+        return direction.forward(packet, source) if direction.opaque else direction.relay(packet, source, now)
 
     def receive_rtcp(self, leg: int, datagram: bytes, source: Address, now: float) -> None:
         """Count and drop: RTCP describes the stream on its own side only."""

@@ -12,7 +12,15 @@ from . import builds
 from .native_hook import NativeSession
 from .phones import Line
 
-RELAYED = ("test_counters", "test_crypto", "test_datagrams", "test_numbers", "test_payload_types", "test_sources")
+RELAYED = (
+    "test_counters",
+    "test_crypto",
+    "test_datagrams",
+    "test_numbers",
+    "test_pass_through",
+    "test_payload_types",
+    "test_sources",
+)
 PYTHON_ONLY = ("test_keys_are_never_shown",)  # looks at objects that only Python has
 
 

@@ -67,6 +67,10 @@ int leg_update(struct leg *leg, const struct spec *spec, double now)
         leg->unsettled = spec->latch;
     }
     int done = verify_with(leg, receive_key(&old), receive_key(spec), now);
+    if (spec->opaque) { /* what comes now is for somebody else to open */
+        srtp_receiver_free(leg->old);
+        leg->old = NULL;
+    }
     explicit_bzero(&old, sizeof old);
     return done;
 }

@@ -66,6 +66,7 @@ static void update_direction(struct direction *direction, struct leg *source, st
     struct numbering *numbering = &direction->numbering;
     name_types(direction, &source->spec, &sink->spec);
     direction->passes = source->spec.present && sink->spec.present && source->spec.receives && sink->spec.sends;
+    direction->opaque = source->spec.opaque && sink->spec.opaque;
     if (sink->spec.present) {
         if (numbering->clock != sink->spec.clock) {
             numbering->clock = sink->spec.clock;
@@ -108,6 +109,22 @@ static int send_out(struct leg *source, struct leg *sink, struct datagram *datag
     return 1;
 }
 
+static int forward(struct direction *direction, struct leg *source, struct leg *sink, struct datagram *datagram,
+                   const struct address *from)
+{
+    size_t octets = datagram->length - RTP_HEADER;
+    word_add(source->words, RECEIVED, 1);
+    word_add(source->words, RECEIVED_OCTETS, octets);
+    if (source->unsettled)
+        leg_learn(source, from);
+    if (!direction->passes || !address_known(&sink->peer))
+        return 0;
+    word_add(sink->words, SENT, 1);
+    word_add(sink->words, SENT_OCTETS, octets);
+    datagram->to = &sink->peer;
+    return 1;
+}
+
 int session_receive(struct session *session, int leg, struct datagram *datagram, const struct address *from, double now)
 {
     struct leg *source = &session->legs[leg], *sink = &session->legs[1 - leg];
@@ -116,6 +133,8 @@ int session_receive(struct session *session, int leg, struct datagram *datagram,
     uint8_t *packet = datagram->data;
     if (!leg_open(source, packet, &datagram->length, from, now))
         return 0;
+    if (direction->opaque)
+        return forward(direction, source, sink, datagram, from);
     size_t start, end;
     if (!rtp_payload(packet, datagram->length, &start, &end)) {
         word_add(source->words, MALFORMED, 1);

@@ -11,6 +11,7 @@ struct direction {
     int8_t types[128]; /* payload types of the source leg and what the sink leg calls them, -1 for none */
     int16_t audio;     /* payload type of the codec as the source calls it */
     uint8_t passes;
+    uint8_t opaque; /* packets go on octet by octet: somebody else has their keys */
 };
 
 struct session {

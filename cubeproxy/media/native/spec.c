@@ -60,6 +60,8 @@ static void read_key(struct reader *reader, struct master_key *key)
     memcpy(key->master, read_octets(reader, master_length(key->suite)), master_length(key->suite));
 }
 
+static const char PASS_THROUGH[] = "pass-through";
+
 int spec_read(struct reader *reader, struct spec *spec)
 {
     memset(spec, 0, sizeof *spec);
@@ -82,7 +84,9 @@ int spec_read(struct reader *reader, struct spec *spec)
         spec->dtmf = -1;
     if (spec->payload_type > 127 || spec->dtmf > 127)
         reader->broken = 1;
-    read_octets(reader, read_number(reader, 1)); /* the codec's name */
+    size_t length = read_number(reader, 1);
+    const uint8_t *name = read_octets(reader, length);
+    spec->opaque = length == sizeof PASS_THROUGH - 1 && !memcmp(name, PASS_THROUGH, length);
     struct address rtcp;
     if (spec->has_remote)
         read_address(reader, &spec->remote);

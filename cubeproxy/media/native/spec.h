@@ -16,6 +16,7 @@ struct spec {
     uint8_t payload_type;
     uint16_t ptime; /* ms */
     uint8_t present, sends, receives, latch, has_remote, has_send_key, has_receive_key;
+    uint8_t opaque; /* the codec is "pass-through" */
 };
 
 /* Octets that are read from the front; a read beyond the end gives zeros and sets `broken`. */
