@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from cubeproxy.protocols.values import Address, Event, Severity
+from cubeproxy.transport.clienthello import server_name
 from cubeproxy.transport.gate import Tally, source_of
 from cubeproxy.transport.tcp import listening_socket, tune
 from cubeproxy.transport.tls import format_address
@@ -57,6 +58,7 @@ class Session:
     up: int = 0
     down: int = 0
     cause: str = ""
+    server_name: str = ""  # that the client's TLS asked for
     ends: list[End] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
 
@@ -244,6 +246,7 @@ class ByteRelay:
         server: socket.socket | None = None
         try:
             first = await self._first_octets(sock)
+            session.server_name = server_name(first)
             server = await self._dial()
         except (OSError, TimeoutError) as error:
             session.cause = session.cause or str(error) or "no answer"
@@ -341,6 +344,7 @@ class ByteRelay:
             text,
             session.client,
             session.cause,
+            server_name=session.server_name,
             up=session.up,
             down=session.down,
             seconds=round(seconds, 3),

@@ -124,10 +124,11 @@ class Bench:
 
     async def __aenter__(self) -> Self:
         self.cluster = Cluster(self.files)
+        self._more = asyncio.Event()
         self.store = Store(self.nvram, self.config.trustpoints)
         port = self.cluster.start(self.network.nodes[0])
         self.service = PhoneProxyService(
-            self.config, self.store, self.events.append, nvram=self.nvram, port=0, cluster_port=port
+            self.config, self.store, self._tell, nvram=self.nvram, port=0, cluster_port=port
         )
         await self.service.start()
         self._clients: list[Fetcher] = []
@@ -168,6 +169,17 @@ class Bench:
                 return await reader.read(-1)
         finally:
             writer.close()
+
+    def _tell(self, event: Event) -> None:
+        self.events.append(event)
+        self._more.set()
+
+    async def told(self, name: str) -> Event:
+        """The first event of that name, waited for."""
+        while not self.named(name):
+            self._more.clear()
+            await self._more.wait()
+        return self.named(name)[0]
 
     def named(self, name: str) -> list[Event]:
         return [event for event in self.events if event.name == name]
