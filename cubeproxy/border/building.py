@@ -66,7 +66,7 @@ def build_invite(
     headers.add("Contact", called.contact + _contact_parameters(request))
     invite = Request("INVITE", route.uri, headers, body)
     pass_list(called, request).copy(request, invite, faces(caller, called))
-    if called.peer.negotiate_cisco and "X-cisco-srtp-fallback" not in (headers.get("Supported") or ""):
+    if called.peer.negotiate_cisco and "X-cisco-srtp-fallback" not in headers.all("Supported"):
         headers.add("Supported", "X-cisco-srtp-fallback")
     _strip_type(invite, body)
     return invite

@@ -89,6 +89,7 @@ def hang_up(call: Call, source: Bye, now: float) -> None:
     leg, _, request = source
     late_bye(call, source, now)
     call.cause = "bye"
+    call.let_go(now)
     call.acknowledge_delayed(now)
     call.bye(call.legs[1 - leg.index], request, now)
     call.finish(now)
@@ -126,9 +127,9 @@ def hang_up_last(call: Call, source: Bye, now: float) -> None:
 def end_called(call: Call, argument: MediaLost | str | None, now: float) -> None:
     """We end the call; the caller's BYE waits for its ACK."""
     _blame(call, argument)
+    call.let_go(now)
     call.acknowledge_delayed(now)
     call.bye(call.called, None, now)
-    call.let_go(now)
 
 
 def end_caller(call: Call, argument: object, now: float) -> None:
@@ -139,6 +140,7 @@ def end_caller(call: Call, argument: object, now: float) -> None:
 def end_both(call: Call, argument: MediaLost | str | None, now: float) -> None:
     """We end the call: BYE on both legs."""
     _blame(call, argument)
+    call.let_go(now)
     call.acknowledge_delayed(now)
     for leg in call.legs:
         call.bye(leg, None, now)

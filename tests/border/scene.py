@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 
 from cubeproxy.border.border import Border
-from cubeproxy.border.effects import Effect, FlowClosed, MessageArrived, PathFailed
+from cubeproxy.border.effects import Effect, FlowClosed, Malformed, MessageArrived, PathFailed
 from cubeproxy.config.model import Config
 from cubeproxy.config.parser import parse_config
 from cubeproxy.protocols.sdp import Media, SessionDescription
 from cubeproxy.protocols.sip.layer import Transmit
 from cubeproxy.protocols.sip.message import (
+    MalformedMessage,
     Request,
     Response,
     parse_message,
@@ -32,6 +33,7 @@ from cubeproxy.protocols.values import (
     Path,
     ReleaseMedia,
     ReserveMedia,
+    StreamSpec,
     Target,
     Transport,
     UpdateMedia,
@@ -185,6 +187,20 @@ class Scene:
         """The last media update."""
         return next(command for command in reversed(self.media) if isinstance(command, UpdateMedia))
 
+    @property
+    def access(self) -> StreamSpec:
+        """The phone's leg in the last media update of a call that a phone made."""
+        spec = self.updated().legs[0]
+        assert spec is not None
+        return spec
+
+    @property
+    def core(self) -> StreamSpec:
+        """The core's leg there."""
+        spec = self.updated().legs[1]
+        assert spec is not None
+        return spec
+
     def released(self) -> bool:
         """Whether every session that was granted has been released, once."""
         released = [command.session for command in self.media if isinstance(command, ReleaseMedia)]
@@ -226,6 +242,7 @@ class Peer:
         self.flow = flow
         self.number = number
         self.device = device
+        self.display = ""
         self.cseq = 0
         self.serial = 0
         self.request: Request | None = None  # our last request
@@ -241,12 +258,21 @@ class Peer:
     # --- requests of this peer ------------------------------------------------------------------
 
     def says(self, text: str | Request) -> None:
-        request = parse_message(text.encode()) if isinstance(text, str) else text
+        request = parse_message(text.encode("utf-8", "surrogateescape")) if isinstance(text, str) else text
         assert isinstance(request, Request)
         self.request = request
         if request.method == "INVITE":
             self.invite = request
         self.scene.feed(MessageArrived(self.flow, request))
+
+    def sends(self, octets: bytes) -> None:
+        """Whatever octets: the transport's part of it, as far as one datagram goes."""
+        try:
+            message = parse_message(octets)
+        except MalformedMessage as error:
+            self.scene.feed(Malformed(self.flow, error, error.message))
+            return
+        self.scene.feed(MessageArrived(self.flow, message))
 
     def out(
         self,
@@ -261,19 +287,21 @@ class Peer:
         cseq: int = 0,
         contact: str | None = None,
         content_type: str = "application/sdp",
+        hops: int | None = 70,
     ) -> None:
         """Say a request from its parts; a fresh dialog unless call_id is given."""
         self.serial += 1
         self.cseq = cseq or self.cseq + 1
         local = self.flow.local
+        fresh = f"{self.flow.id}x{self.serial}"
         sent_by = f"{self.host}:{self.flow.remote[1]}"
         lines = [
             f"{method} {uri} SIP/2.0",
-            f"Via: SIP/2.0/{self.flow.transport.value} {sent_by};branch=z9hG4bK{self.flow.id}x{self.serial}",
-            "Max-Forwards: 70",
-            f"From: <sip:{self.number or 'node'}@{local[0]}>;tag={tag or f't{self.flow.id}x{self.serial}'}",
+            f"Via: SIP/2.0/{self.flow.transport.value} {sent_by};branch=z9hG4bK{fresh}",
+            *([] if hops is None else [f"Max-Forwards: {hops}"]),
+            f"From: {self.display}<sip:{self.number or 'node'}@{local[0]}>;tag={tag or f't{fresh}'}",
             f"To: {to or f'<{uri}>'}",
-            f"Call-ID: {call_id or f'c{self.flow.id}x{self.serial}'}",
+            f"Call-ID: {call_id or f'c{fresh}'}",
             f"CSeq: {self.cseq} {method}",
         ]
         contact = self.contact if contact is None else contact
@@ -318,6 +346,7 @@ class Peer:
         headers: list[tuple[str, str]] | None = None,
         content_type: str = "application/sdp",
         cseq: int = 0,
+        hops: int | None = 70,
     ) -> None:
         """A request inside the dialog of the call, whichever end began it."""
         if self.invite is not None and self.answer is not None:
@@ -339,6 +368,7 @@ class Peer:
             headers=headers,
             content_type=content_type,
             cseq=cseq,
+            hops=hops,
         )
 
     def acks(self, body: bytes = b"") -> None:
