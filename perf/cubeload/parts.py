@@ -48,7 +48,8 @@ def calls(run: Run) -> Section:
         f"Each call is INVITE, 180, 200, ACK, {HOLD:g} s, BYE, 200; it counts when all of it went well. CPU is user "
         "and system time of the system's processes from the first measured call to half a second after the last, over "
         f"those calls, as the kernel counts it. Before that {sizes.warm_up:g} s at the same rate, so that what SIP "
-        "keeps for 32 s after a call is being kept and let go at the pace of the calls. cubeproxy: phones with certificates and "
+        "keeps for 32 s after a call is being kept and let go at the pace of the calls. cubeproxy: phones with "
+        "certificates and "
         "connections of their own over TLS, SDES in, UDP and RTP out, media sessions set up and released in its "
         "worker, its log written to a file. sippy: UDP to UDP, no media, its logs off.",
         "media packets (see below), retransmissions, loss, and the kernel's work outside the processes' own time.",
