@@ -130,11 +130,7 @@ class Border:
             self._stateless(flow, request, self.user.refusal(request, "untrusted", flow.local[0]))
 
     def _stateless(self, flow: Flow, request: Request, response: Response) -> None:
-        """Send an answer without a transaction, to who can be answered at all."""
-        try:
-            _ = request.vias
-        except RemoteProtocolError:
-            return
+        """An answer without a transaction, also to a Via that cannot be read: the connection is the way back."""
         if "Via" in request.headers:
             self.user.out.append(Transmit(flow, response))
 

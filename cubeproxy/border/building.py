@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from cubeproxy.border.headers import CHALLENGES, CREDENTIALS, Faces, PassList
@@ -13,8 +12,6 @@ from cubeproxy.protocols.sip.uri import NameAddr
 from cubeproxy.protocols.values import Path, Side
 
 SDP = "application/sdp"
-
-_HOPS = re.compile(r"[0-9]{1,3}", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -35,9 +32,8 @@ def description_of(message: Message) -> bytes:
 
 
 def hops_left(request: Request) -> int:
-    """Max-Forwards less one; a message without it starts at 70 (RFC 3261 16.6)."""
-    text = request.headers.get("Max-Forwards")
-    return int(text) - 1 if text is not None and _HOPS.fullmatch(text) else 70
+    """Max-Forwards less one; a message without it starts at 70 (RFC 3261 16.6), and so does ours for a BYE with 0."""
+    return request.max_forwards - 1 if request.max_forwards else 70
 
 
 def faces(source: Leg, target: Leg) -> Faces:
