@@ -135,7 +135,7 @@ class Call:
             self.check_need()
         except (Refused, RemoteProtocolError) as error:
             assert self.hunt.attempt is not None
-            self.hunt.decline(self.hunt.attempt, response, now)
+            self.hunt.attempt.decline(response, now)
             self.fail(answer_cause(error), now, str(error))
             return
         self.calls.dialogs.answered(self, leg, dialog)
@@ -275,7 +275,7 @@ class Call:
 
     def finish(self, now: float) -> None:
         """Nothing is left to wait for: give everything back."""
-        self.hunt.stop()
+        self.hunt.over()
         self.let_go(now)
         self.calls.ended(self, now)
 

@@ -80,7 +80,7 @@ def _drop_called(call: Call, now: float) -> None:
 def unwanted(call: Call, response: Response, now: float) -> None:
     """The 2xx overtook our CANCEL."""
     assert call.hunt.attempt is not None
-    call.hunt.decline(call.hunt.attempt, response, now)
+    call.hunt.attempt.decline(response, now)
     call.finish(now)
 
 

@@ -25,6 +25,7 @@ from cubeproxy.protocols.values import Path, Target
 
 if TYPE_CHECKING:
     from cubeproxy.border.call import Call
+    from cubeproxy.border.calls import Calls
 
 FIRST_ANSWER = 4.0  # s for a route's first answer while another one could be asked
 
@@ -35,12 +36,13 @@ SRTP_REFUSED = frozenset({415, 488, 606})
 class Hunt:
     """`routes` are those not tried yet, `attempt` the one whose answers count."""
 
-    __slots__ = ("_call", "attempt", "routes")
+    __slots__ = ("_attempts", "_call", "attempt", "routes")
 
     def __init__(self, call: Call, routes: list[Route]) -> None:
         self._call = call
         self.routes = routes
         self.attempt: Attempt | None = None
+        self._attempts: list[Attempt] = []
 
     def next(self, now: float) -> None:
         """Ask the next route."""
@@ -54,6 +56,12 @@ class Hunt:
         """No further route will be asked."""
         self._call.calls.user.alarms.cancel(self)
 
+    def over(self) -> None:
+        """The call has ended: late answers are the attempts' own business, and nothing of the call is kept for them."""
+        self.stop()
+        for attempt in self._attempts:
+            attempt.orphan()
+
     def cancel(self, now: float) -> None:
         """Nobody waits for an answer any more."""
         self.stop()
@@ -64,16 +72,6 @@ class Hunt:
         """What the answer's retransmissions get."""
         if self.attempt is not None and self.attempt.invite is invite:
             self.attempt.acks[ack.to_tag or ""] = (ack, path)
-
-    def decline(self, attempt: Attempt, response: Response, now: float) -> None:
-        """ACK and BYE for a 2xx that nobody wants (RFC 3261 13.2.2.4)."""
-        calls, route = self._call.calls, attempt.route
-        dialog = Dialog.uac(attempt.invite, response)
-        path = hop_of(dialog, route.path, route.peer, calls.plan)
-        ack = dialog.ack(attempt.invite.cseq.number)
-        attempt.acks[response.to_tag or ""] = (ack, path)
-        calls.user.ack(ack, path, now)
-        calls.send_bye(dialog, path, now)
 
     def _ask(self, route: Route, now: float) -> None:
         call, leg, user = self._call, self._call.called, self._call.calls.user
@@ -87,22 +85,18 @@ class Hunt:
         tokens = user.tokens
         leg.invite = build_invite(call.request, call.caller, leg, route, tokens.call_id(), tokens.tag(), body)
         call.calls.dialogs.translate(leg.invite, call.caller)
-        attempt = self.attempt = Attempt(self, route, leg.invite)
+        attempt = self.attempt = Attempt(self, call.calls, route, leg.invite)
+        self._attempts.append(attempt)
         if self.routes:
             user.alarms.set(self, now + FIRST_ANSWER, lambda then: self.silent(attempt, "timeout", then))
         attempt.client = user.request(leg.invite, route.path, attempt, now)
 
     def answered(self, attempt: Attempt, response: Response, now: float) -> None:
-        """A response to one of our INVITEs, retransmitted 2xx included."""
+        """A response to one of our INVITEs, a 2xx that came before left out."""
         call, status, tag = self._call, response.status, response.to_tag or ""
-        if tag in attempt.acks and 200 <= status < 300:
-            again = attempt.acks[tag]
-            if again is not None:
-                call.calls.user.ack(*again, now)
-            return
         if attempt is not self.attempt or call.state not in (State.CALLING, State.GIVING_UP):
             if 200 <= status < 300:
-                self.decline(attempt, response, now)
+                attempt.decline(response, now)
             return
         self.stop()
         if status == 100:
@@ -161,20 +155,45 @@ class Attempt:
     """One INVITE of ours; the waiter of its answers.
 
     `acks` by To tag: every 2xx that came, and our ACK to it with its path; None while the ACK waits for the caller's
-    answer.
+    answer. A 2xx may come for 64*T1 (RFC 6026 7.2), long after a short call: an attempt outlives its call.
     """
 
-    __slots__ = ("_hunt", "acks", "client", "invite", "route")
+    __slots__ = ("_calls", "_hunt", "acks", "client", "invite", "route")
 
-    def __init__(self, hunt: Hunt, route: Route, invite: Request) -> None:
-        self._hunt = hunt
+    def __init__(self, hunt: Hunt, calls: Calls, route: Route, invite: Request) -> None:
+        self._hunt: Hunt | None = hunt
+        self._calls = calls
         self.route = route
         self.invite = invite
         self.client: ClientKey | None = None
         self.acks: dict[str, tuple[Request, Path] | None] = {}
 
     def response(self, response: Response, now: float) -> None:
-        self._hunt.answered(self, response, now)
+        success, tag = 200 <= response.status < 300, response.to_tag or ""
+        if success and tag in self.acks:
+            again = self.acks[tag]
+            if again is not None:
+                self._calls.user.ack(*again, now)
+        elif self._hunt is not None:
+            self._hunt.answered(self, response, now)
+        elif success:
+            self.decline(response, now)
 
     def failed(self, cause: str, now: float) -> None:
-        self._hunt.silent(self, cause, now)
+        if self._hunt is not None:
+            self._hunt.silent(self, cause, now)
+
+    def decline(self, response: Response, now: float) -> None:
+        """ACK and BYE for a 2xx that nobody wants (RFC 3261 13.2.2.4)."""
+        dialog = Dialog.uac(self.invite, response)
+        path = hop_of(dialog, self.route.path, self.route.peer, self._calls.plan)
+        ack = dialog.ack(self.invite.cseq.number)
+        self.acks[response.to_tag or ""] = (ack, path)
+        self._calls.user.ack(ack, path, now)
+        self._calls.send_bye(dialog, path, now)
+
+    def orphan(self) -> None:
+        """Keep what a late 2xx needs, and no keys: after a first 2xx the INVITE is never sent again."""
+        self._hunt = None
+        if self.acks:
+            self.invite.body = b""
