@@ -42,8 +42,8 @@ from cubeproxy.protocols.values import (
 from cubeproxy.server.eventlog import EventLog
 from cubeproxy.server.media import MediaService
 from cubeproxy.server.media_watch import MediaWatch
-from cubeproxy.server.rationing import RETRY_AFTER, Rationing, throttled
 from cubeproxy.server.phoneproxy.service import PhoneProxyService
+from cubeproxy.server.rationing import RETRY_AFTER, Rationing, throttled
 from cubeproxy.server.settings import Settings
 from cubeproxy.server.tls import TlsPolicy
 from cubeproxy.server.trust import TrustSweep
@@ -160,7 +160,16 @@ class Proxy:
 
     def sources(self) -> Sources:
         """What the views look at."""
-        return Sources(self.config, self.border, self.loop.time, self.media.counters, self.started_at, self._engine)
+        return Sources(
+            self.config,
+            self.border,
+            self.loop.time,
+            self.media.counters,
+            self.started_at,
+            self._engine,
+            store=self.store,
+            phone_files=self.phones.state,
+        )
 
     def _engine(self) -> str:
         return f"pure Python relay over pylibsrtp, {len(self.media.workers)} worker processes"

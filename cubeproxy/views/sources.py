@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cubeproxy.border.border import Border
 from cubeproxy.config.model import Config
+from cubeproxy.pki.store import Material, Store
 from cubeproxy.protocols.values import StreamCounters
+from cubeproxy.views.phonefiles import FileState
 
 NO_COUNTERS = (StreamCounters(), StreamCounters())
 
@@ -24,6 +26,11 @@ class Sources:
     started_at: float
     engine: Callable[[], str] = lambda: "none"
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
+    store: Store | None = None
+    phone_files: Callable[[], Mapping[str, FileState]] = dict  # by the name of the phone proxy
+
+    def trustpoints(self) -> list[Material]:
+        return list(self.store.material.values()) if self.store is not None else []
 
     def wall_time(self, at: float) -> datetime:
         """A moment of the border's clock as a date."""

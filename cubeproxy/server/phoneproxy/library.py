@@ -64,6 +64,10 @@ class Library:
         self._refuses_cluster = built.verified and not built.cluster
         self.buffer.clear()
 
+    def upstream_name(self, wanted: Wanted) -> str:
+        """The name that the cluster is asked for."""
+        return self._preparer.upstream_name(wanted) if self._preparer is not None else wanted.plain_name
+
     async def find(self, wanted: Wanted, peer: str) -> bytes:
         """The octets to send. Missing."""
         try:

@@ -27,6 +27,7 @@ from cubeproxy.server.phoneproxy.library import Library
 from cubeproxy.server.phoneproxy.tftp import TftpService
 from cubeproxy.transport.relay import ByteRelay, RelayLimits
 from cubeproxy.transport.tls import format_address
+from cubeproxy.views.phonefiles import BufferedFile, FileSession, FileState
 
 TLS_PORTS = (443, 2445, CAPF_PORT, 6971, 8443, 9443)  # services that begin with a TLS handshake
 HANDSHAKE = 22  # first octet of one
@@ -96,6 +97,10 @@ class PhoneProxyService:
         for instance in self.instances:
             self._build(instance)
 
+    def state(self) -> dict[str, FileState]:
+        """Every phone proxy as the shows want it, by name."""
+        return {instance.proxy.name: _state(instance) for instance in self.instances}
+
     def _build(self, instance: Instance) -> bool:
         try:
             instance.library.build()
@@ -159,6 +164,28 @@ class _Told:
         text = f"{self._what} cannot be opened: {error.strerror}"
         self._report(Event("phoneproxy.not-listening", Severity.ERROR, text, cause=str(error.strerror), fix=fix))
         return True
+
+
+def _state(instance: Instance) -> FileState:
+    running = instance.fetcher.running
+    now = asyncio.get_running_loop().time()
+    buffer = instance.library.buffer
+    return FileState(
+        running=instance.tftp.address[1] != 0,
+        sessions=[
+            FileSession(
+                session.name,
+                session.peer,
+                instance.tftp.address,
+                asked.local if (asked := running.get(session.upstream)) else None,
+                asked.server if asked else None,
+            )
+            for session in instance.tftp.sessions.values()
+        ],
+        buffered=[BufferedFile(one.name, len(one.content), int(now - one.since), one.hits) for one in buffer],
+        buffer_limit=buffer.limit,
+        buffer_refused=buffer.refused,
+    )
 
 
 def relays(proxy: PhoneProxy) -> Iterator[tuple[str, Address, Address]]:

@@ -81,7 +81,7 @@ class TftpService:
                 case FetchFile():
                     wanted = effect.wanted
                     self.sessions[effect.ticket] = Session(
-                        effect.peer, wanted.name, wanted.plain_name, self._loop.time()
+                        effect.peer, wanted.name, self._library.upstream_name(wanted), self._loop.time()
                     )
                     task = self._loop.create_task(self._find(effect), name=f"tftp-{effect.ticket}")
                     self._finding[effect.ticket] = task

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cubeproxy.views.show.calls import active_brief, active_compact, active_summary, total_calls
+from cubeproxy.views.show.certificates import certificates, trustpoint_status, trustpoints
 from cubeproxy.views.show.dialpeers import dial_peer_summary
 from cubeproxy.views.show.filters import apply_filter
 from cubeproxy.views.show.media import rtp_connections
+from cubeproxy.views.show.phoneproxy import file_buffer, file_buffer_detail, phone_proxies, sessions
 from cubeproxy.views.show.registrations import passthrough_status
 from cubeproxy.views.show.system import version
 from cubeproxy.views.sources import Sources
@@ -19,9 +21,16 @@ COMMANDS: dict[str, tuple[View, str]] = {
     "call active voice compact": (active_compact, "one line a call leg"),
     "call active voice summary": (active_summary, "numbers of call legs"),
     "call active total-calls": (total_calls, "number of calls"),
+    "crypto pki certificates": (certificates, "certificates of all trustpoints"),
+    "crypto pki trustpoints": (trustpoints, "trustpoints and their authorities"),
+    "crypto pki trustpoints status": (trustpoint_status, "what each trustpoint has and lacks"),
     "dial-peer voice summary": (dial_peer_summary, "dial peers and the state of their nodes"),
     "sip-ua registration passthrough status": (passthrough_status, "registered phones"),
     "version": (version, "release, personality and media engine"),
+    "voice class phone-proxy": (phone_proxies, "phone proxies and their dial peers"),
+    "voice class phone-proxy file-buffer": (file_buffer, "files kept for the next phone"),
+    "voice class phone-proxy file-buffer detail": (file_buffer_detail, "the same, file by file"),
+    "voice class phone-proxy sessions": (sessions, "TFTP sessions of phones"),
     "voip rtp connections": (rtp_connections, "media ports in use"),
 }
 
