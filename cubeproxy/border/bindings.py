@@ -136,14 +136,11 @@ class Bindings:
         action, state = TRANSITIONS[binding.state, event]
         action(self, binding)
         binding.state = state
+        if state is State.GONE:
+            self._forget(binding)
         return state
 
-    # --- actions ------------------------------------------------------------------------------
-
-    def keep(self, binding: Binding) -> None:
-        pass
-
-    def forget(self, binding: Binding) -> None:
+    def _forget(self, binding: Binding) -> None:
         self.detach(binding)
         if self._by_key.pop((binding.device, binding.user), None) is not None:
             self._numbers[binding.device] -= 1
@@ -156,24 +153,29 @@ class Bindings:
         if not others:
             self._by_user.pop(binding.user, None)
 
+    # --- actions ------------------------------------------------------------------------------
+
+    def keep(self, binding: Binding) -> None:
+        pass
+
 
 TRANSITIONS: dict[tuple[State, Input], tuple[Action, State]] = {
     (State.NEW, Input.ACCEPTED): (Bindings.keep, State.BOUND),
-    (State.NEW, Input.REMOVED): (Bindings.forget, State.GONE),
+    (State.NEW, Input.REMOVED): (Bindings.keep, State.GONE),
     (State.NEW, Input.CHALLENGED): (Bindings.keep, State.NEW),
-    (State.NEW, Input.REFUSED): (Bindings.forget, State.GONE),
-    (State.NEW, Input.EXPIRED): (Bindings.forget, State.GONE),
-    (State.NEW, Input.FLOW_LOST): (Bindings.forget, State.GONE),
+    (State.NEW, Input.REFUSED): (Bindings.keep, State.GONE),
+    (State.NEW, Input.EXPIRED): (Bindings.keep, State.GONE),
+    (State.NEW, Input.FLOW_LOST): (Bindings.keep, State.GONE),
     (State.BOUND, Input.ACCEPTED): (Bindings.keep, State.BOUND),
-    (State.BOUND, Input.REMOVED): (Bindings.forget, State.GONE),
+    (State.BOUND, Input.REMOVED): (Bindings.keep, State.GONE),
     (State.BOUND, Input.CHALLENGED): (Bindings.keep, State.BOUND),
     (State.BOUND, Input.REFUSED): (Bindings.keep, State.BOUND),
-    (State.BOUND, Input.EXPIRED): (Bindings.forget, State.GONE),
+    (State.BOUND, Input.EXPIRED): (Bindings.keep, State.GONE),
     (State.BOUND, Input.FLOW_LOST): (Bindings.detach, State.DETACHED),
     (State.DETACHED, Input.ACCEPTED): (Bindings.keep, State.BOUND),
-    (State.DETACHED, Input.REMOVED): (Bindings.forget, State.GONE),
+    (State.DETACHED, Input.REMOVED): (Bindings.keep, State.GONE),
     (State.DETACHED, Input.CHALLENGED): (Bindings.keep, State.DETACHED),
     (State.DETACHED, Input.REFUSED): (Bindings.keep, State.DETACHED),
-    (State.DETACHED, Input.EXPIRED): (Bindings.forget, State.GONE),
+    (State.DETACHED, Input.EXPIRED): (Bindings.keep, State.GONE),
     (State.DETACHED, Input.FLOW_LOST): (Bindings.keep, State.DETACHED),
 }

@@ -86,8 +86,12 @@ class Call:
         return self.state >= State.GIVING_UP
 
     def receive(self, event: Input, argument: Any, now: float) -> None:
-        action, self.state = TRANSITIONS[self.state, event]
+        """Apply one input. A call in ENDED has given everything back; a missing pair is a bug of ours."""
+        action, state = TRANSITIONS[self.state, event]
+        self.state = state
         action(self, argument, now)
+        if state is State.ENDED:
+            self._finish(now)
 
     def start(self, now: float) -> None:
         """Ask for media. Raises Refused when the first offer already cannot be taken."""
@@ -116,7 +120,7 @@ class Call:
             self._dialog(response)
             body = self._described(response, Role.PREVIEW if rseq is None else Role.REPLY)
         except (Refused, RemoteProtocolError) as error:
-            self.give_up(answer_cause(error), now, str(error))
+            self.receive(Input.GIVE_UP, (answer_cause(error), str(error)), now)
             return
         self.update(now)
         self.to_caller(response, body, now, self.reliable.number(tag, rseq) if rseq is not None else None)
@@ -136,7 +140,7 @@ class Call:
         except (Refused, RemoteProtocolError) as error:
             assert self.hunt.attempt is not None
             self.hunt.attempt.decline(response, now)
-            self.fail(answer_cause(error), now, str(error))
+            self.receive(Input.FAIL, (answer_cause(error), str(error)), now)
             return
         self.calls.dialogs.answered(self, leg, dialog)
         self.connected_at = now
@@ -233,16 +237,6 @@ class Call:
 
     # --- the way out ---------------------------------------------------------------------------
 
-    def give_up(self, cause: str, now: float, text: str = "") -> None:
-        """We end the attempt: a failure to the caller, CANCEL to the called side."""
-        self.state = State.GIVING_UP
-        ending.limit(self, cause, now, text)
-
-    def fail(self, cause: str, now: float, text: str = "") -> None:
-        """The attempt cannot be made at all."""
-        self.state = State.ENDED
-        ending.limit_early(self, cause, now, text)
-
     def refuse_caller(self, cause: str, now: float, text: str = "") -> None:
         """A row of the failure table to the caller, and one event for the operator."""
         leg = self.caller
@@ -273,7 +267,7 @@ class Call:
             request.headers.add("Reason", f"Q.850;cause={FAILURES[self.cause].q850}")
         self.calls.send(request, leg, now)
 
-    def finish(self, now: float) -> None:
+    def _finish(self, now: float) -> None:
         """Nothing is left to wait for: give everything back."""
         self.hunt.over()
         self.let_go(now)
@@ -298,6 +292,7 @@ TRANSITIONS: dict[tuple[State, Input], tuple[Action, State]] = {
     (State.RESERVING, Input.REFUSED): (ending.refuse, State.ENDED),
     (State.RESERVING, Input.CANCEL): (ending.cancel_early, State.ENDED),
     (State.RESERVING, Input.LIMIT): (ending.limit_early, State.ENDED),
+    (State.RESERVING, Input.FAIL): (ending.fail, State.ENDED),
     (State.CALLING, Input.PROVISIONAL): (Call.ring, State.CALLING),
     (State.CALLING, Input.ANSWER): (Call.answer, State.ANSWERED),
     (State.CALLING, Input.REJECT): (ending.reject, State.ENDED),
@@ -307,7 +302,10 @@ TRANSITIONS: dict[tuple[State, Input], tuple[Action, State]] = {
     (State.CALLING, Input.MEDIA_LOST): (ending.lost_early, State.GIVING_UP),
     (State.CALLING, Input.LIMIT): (ending.limit, State.GIVING_UP),
     (State.CALLING, Input.GONE): (ending.gone_early, State.GIVING_UP),
+    (State.CALLING, Input.FAIL): (ending.fail, State.ENDED),
+    (State.CALLING, Input.GIVE_UP): (ending.give_up, State.GIVING_UP),
     (State.ANSWERED, Input.ACK): (Call.established, State.UP),
+    (State.ANSWERED, Input.FAIL): (ending.fail, State.ENDED),
     (State.ANSWERED, Input.BYE): (ending.hang_up, State.ENDED),
     (State.ANSWERED, Input.CALLED_BYE): (ending.hang_up_unacknowledged, State.CLOSING),
     (State.ANSWERED, Input.NO_ACK): (ending.end_both, State.ENDED),
@@ -322,7 +320,7 @@ TRANSITIONS: dict[tuple[State, Input], tuple[Action, State]] = {
     (State.UP, Input.LIMIT): (ending.end_both, State.ENDED),
     (State.GIVING_UP, Input.PROVISIONAL): (ending.nothing, State.GIVING_UP),
     (State.GIVING_UP, Input.ANSWER): (ending.unwanted, State.ENDED),
-    (State.GIVING_UP, Input.REJECT): (ending.finish, State.ENDED),
+    (State.GIVING_UP, Input.REJECT): (ending.nothing, State.ENDED),
     (State.GIVING_UP, Input.BYE): (ending.late_bye, State.GIVING_UP),
     (State.GIVING_UP, Input.CALLED_BYE): (ending.late_bye, State.GIVING_UP),
     (State.GIVING_UP, Input.LIMIT): (ending.nothing, State.GIVING_UP),

@@ -114,7 +114,7 @@ class Calls:
         try:
             call.start(now)
         except (Refused, RemoteProtocolError) as error:
-            call.fail(cause_of(error), now, str(error))
+            call.receive(Input.FAIL, (cause_of(error), str(error)), now)
 
     def _leg(self, index: int, peer: Peer, path: Path, number: str, device: str) -> Leg:
         self._leg_serial += 1

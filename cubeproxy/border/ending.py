@@ -21,7 +21,6 @@ Bye = tuple[Leg, ServerKey, Request]
 
 def refuse(call: Call, refused: MediaRefused, now: float) -> None:
     call.refuse_caller(refused.cause, now, refused.text)
-    call.finish(now)
 
 
 def reject(call: Call, response: Response | str, now: float) -> None:
@@ -33,7 +32,6 @@ def reject(call: Call, response: Response | str, now: float) -> None:
     else:
         call.cause = str(response.status)
         call.to_caller(response, response.body, now)
-    call.finish(now)
 
 
 def cancel(call: Call, cancel: Request | None, now: float) -> None:
@@ -46,11 +44,6 @@ def cancel(call: Call, cancel: Request | None, now: float) -> None:
 def cancel_early(call: Call, cancel: Request | None, now: float) -> None:
     call.cause = "cancelled"
     call.answer_caller(487, now)
-    call.finish(now)
-
-
-def finish(call: Call, argument: object, now: float) -> None:
-    call.finish(now)
 
 
 def limit(call: Call, cause: str, now: float, text: str = "") -> None:
@@ -58,9 +51,17 @@ def limit(call: Call, cause: str, now: float, text: str = "") -> None:
     _drop_called(call, now)
 
 
+def give_up(call: Call, why: tuple[str, str], now: float) -> None:
+    """`why` is a cause and a text for the operator."""
+    limit(call, why[0], now, why[1])
+
+
+def fail(call: Call, why: tuple[str, str], now: float) -> None:
+    call.refuse_caller(why[0], now, why[1])
+
+
 def limit_early(call: Call, cause: str, now: float, text: str = "") -> None:
     call.refuse_caller(cause, now, text)
-    call.finish(now)
 
 
 def lost_early(call: Call, lost: MediaLost, now: float) -> None:
@@ -81,7 +82,6 @@ def unwanted(call: Call, response: Response, now: float) -> None:
     """The 2xx overtook our CANCEL."""
     assert call.hunt.attempt is not None
     call.hunt.attempt.decline(response, now)
-    call.finish(now)
 
 
 def hang_up(call: Call, source: Bye, now: float) -> None:
@@ -92,7 +92,6 @@ def hang_up(call: Call, source: Bye, now: float) -> None:
     call.let_go(now)
     call.acknowledge_delayed(now)
     call.bye(call.legs[1 - leg.index], request, now)
-    call.finish(now)
 
 
 def hang_up_early(call: Call, source: Bye, now: float) -> None:
@@ -121,7 +120,6 @@ def late_bye(call: Call, source: Bye, now: float) -> None:
 def hang_up_last(call: Call, source: Bye, now: float) -> None:
     """The caller's BYE came in the place of its ACK."""
     late_bye(call, source, now)
-    call.finish(now)
 
 
 def end_called(call: Call, argument: MediaLost | str | None, now: float) -> None:
@@ -134,7 +132,6 @@ def end_called(call: Call, argument: MediaLost | str | None, now: float) -> None
 
 def end_caller(call: Call, argument: object, now: float) -> None:
     call.bye(call.caller, None, now)
-    call.finish(now)
 
 
 def end_both(call: Call, argument: MediaLost | str | None, now: float) -> None:
@@ -144,7 +141,6 @@ def end_both(call: Call, argument: MediaLost | str | None, now: float) -> None:
     call.acknowledge_delayed(now)
     for leg in call.legs:
         call.bye(leg, None, now)
-    call.finish(now)
 
 
 def nothing(call: Call, argument: object, now: float) -> None:

@@ -80,7 +80,7 @@ class Hunt:
                 raise Refused("no-transcoder", f"dial-peer {route.peer.tag} needs a transcoder and none is reserved")
             body = call.negotiation.pass_on(0, call.body, Role.REQUEST) if call.body else b""
         except (Refused, RemoteProtocolError) as error:
-            call.fail(cause_of(error), now, str(error))
+            call.receive(Input.FAIL, (cause_of(error), str(error)), now)
             return
         tokens = user.tokens
         leg.invite = build_invite(call.request, call.caller, leg, route, tokens.call_id(), tokens.tag(), body)

@@ -29,3 +29,5 @@ class Input(IntEnum):
     GONE = 10  # a peer no longer knows the dialog (481, 408)
     MEDIA_LOST = 11
     LIMIT = 12  # ringing too long, session expired, draining
+    FAIL = 13  # the attempt cannot be made, with nothing out on the called leg
+    GIVE_UP = 14  # what the called side said ends the attempt
