@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "bytes.h"
+#include "lines.h"
 #include "worker.h"
 
 enum { EVENTS = 4096, PASSES = 8 };
@@ -63,7 +64,12 @@ static void serve(struct port *port, double now)
     if (length < 0)
         return; /* nothing there any more, or an ICMP error that tells us nothing */
     struct datagram datagram = {buffer, (size_t)length, NULL};
-    if (port_receive(port, &datagram, &source, now)) /* without room or route the packet is lost, and that is all */
+    if (!port_receive(port, &datagram, &source, now))
+        return;
+    int line = line_to(port->call, 1 - port->leg, datagram.to);
+    if (line >= 0) /* without room or route the packet is lost, and that is all */
+        send(line, datagram.data, datagram.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    else
         sendto(port->call->ports[2 - 2 * port->leg].fd, datagram.data, datagram.length, MSG_DONTWAIT | MSG_NOSIGNAL,
                &datagram.to->any, address_length(datagram.to));
 }

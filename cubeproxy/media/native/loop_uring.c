@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "bytes.h"
+#include "lines.h"
 #include "uring.h"
 #include "worker.h"
 
@@ -134,20 +135,28 @@ static void forget_seam(struct worker *worker)
 
 static void queue(struct port *port, const struct datagram *datagram, uint16_t number)
 {
+    struct sqe *entry = uring_entry(&ring);
+    entry->flags = SQE_SKIP_SUCCESS;
+    entry->op_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+    entry->user_data = TAG_SEND;
+    sending[sends++] = number;
+    int line = line_to(port->call, 1 - port->leg, datagram->to);
+    if (line >= 0) {
+        entry->opcode = OP_SEND;
+        entry->fd = line;
+        entry->address = (uintptr_t)datagram->data;
+        entry->length = (uint32_t)datagram->length;
+        return;
+    }
     struct outgoing *out = &outgoing[number];
     out->to = *datagram->to;
     out->part = (struct iovec){datagram->data, datagram->length};
     out->head = (struct msghdr){
         .msg_name = &out->to, .msg_namelen = address_length(&out->to), .msg_iov = &out->part, .msg_iovlen = 1};
-    struct sqe *entry = uring_entry(&ring);
     entry->opcode = OP_SENDMSG;
-    entry->flags = SQE_SKIP_SUCCESS;
     entry->fd = port->call->ports[2 - 2 * port->leg].fd;
     entry->address = (uintptr_t)&out->head;
     entry->length = 1;
-    entry->op_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-    entry->user_data = TAG_SEND;
-    sending[sends++] = number;
 }
 
 /* A datagram in a buffer: to be sent on from there, or done with. */

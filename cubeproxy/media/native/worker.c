@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "bytes.h"
+#include "lines.h"
 #include "seam.h"
 
 double clock_now(void)
@@ -58,8 +59,11 @@ static void call_close(struct worker *worker, struct call **place)
     *place = call->next;
     worker->sessions--;
     call->held++; /* ours, until all are told */
-    for (int number = 0; number < 4; number++) {
+    for (int number = 0; number < PORTS; number++) {
         struct port *port = &call->ports[number];
+        if (port->fd < 0)
+            continue;
+        worker->lines_left += number >= LINES;
         worker->backend->forget(worker, port);
         close(port->fd);
         port->fd = -1;
@@ -85,6 +89,8 @@ static const char *call_open(struct worker *worker, const struct command *comman
         *port = (struct port){.call = call, .fd = descriptors[number], .leg = number / 2, .rtcp = number % 2};
         worker->backend->watch(worker, port);
     }
+    for (uint8_t leg = 0; leg < 2; leg++)
+        call->ports[LINES + leg] = (struct port){.call = call, .fd = -1, .leg = leg};
     call->next = worker->calls[call->number % BUCKETS];
     worker->calls[call->number % BUCKETS] = call;
     worker->sessions++;
@@ -152,7 +158,10 @@ static const char *obey(struct worker *worker, const struct command *command, in
         worker->lease = command->lease / 1000.0;
         worker->idle = command->idle / 1000.0;
         worker->lease_end = now + worker->lease;
-        return *count == 1 && board_open(&worker->board, descriptors[0]) ? NULL : "no memory of counters came along";
+        if (*count != 1 || !board_open(&worker->board, descriptors[0]))
+            return "no memory of counters came along";
+        lines_allow(worker);
+        return NULL;
     case OPEN:
         if (*count != 4)
             return "not four sockets for a session";
@@ -253,6 +262,7 @@ void worker_run(struct worker *worker)
     beat(worker, 0);
     while (!worker->done) {
         worker->backend->turn(worker);
+        lines_make(worker);
         double now = clock_now();
         if (now >= next_look) {
             next_look = now + TICK;

@@ -12,11 +12,13 @@
 
 struct worker;
 
+enum { PORTS = 6, LINES = 4, BUCKETS = 4096 };
+
 /* A socket of a call, as a back end watches it. */
 struct port {
     struct call *call;
     struct port *next; /* the back end's, in lists of its own */
-    int fd;            /* -1 when it is closed */
+    int fd;            /* -1 when it is closed, or a line that was not made */
     uint8_t leg, rtcp;
     uint8_t armed;     /* the back end's: whether the kernel still knows the port */
 };
@@ -27,7 +29,8 @@ struct call {
     uint64_t heard;    /* packets that both legs had accepted at `heard_at` */
     double heard_at;   /* s */
     int held;          /* ports that the back end may still hear of */
-    struct port ports[4]; /* RTP and RTCP of leg 0, then of leg 1 */
+    struct port ports[PORTS];   /* RTP and RTCP of leg 0, then of leg 1; then the lines of both (see lines.h) */
+    struct address connected[2]; /* where the line of each leg goes */
     struct session session;
 };
 
@@ -49,7 +52,6 @@ struct backend {
 
 extern const struct backend epoll_backend, uring_backend;
 
-enum { BUCKETS = 4096 };
 static const double TICK = 0.25; /* s between two looks at lease and idle sessions */
 
 struct worker {
@@ -60,6 +62,8 @@ struct worker {
     double lease, idle, lease_end; /* s */
     struct board board;
     unsigned sessions;
+    long lines_left;      /* descriptors that lines may take */
+    unsigned next_bucket; /* whose calls are looked at for lines next */
     struct call *calls[BUCKETS];
 };
 

@@ -1,0 +1,101 @@
+"""The native worker's connected sockets: a call that lasts gets them, and nothing but the cost of a packet changes."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from unittest import mock
+
+import pytest
+
+from cubeproxy.protocols.values import ReleaseMedia
+from tests.media import builds
+
+from .media_lab import Call, Exchange, live, running
+
+
+@pytest.fixture(params=["epoll", "io_uring"], autouse=True)
+def native(request: pytest.FixtureRequest) -> Iterator[None]:
+    if builds.missing():
+        pytest.skip(builds.missing())
+    chosen = {"CUBEPROXY_MEDIA": request.param, "CUBEPROXY_MEDIA_WORKER": str(builds.worker())}
+    with mock.patch.dict(os.environ, chosen | builds.watch()):
+        yield
+    assert not builds.found()
+
+
+def sockets(lab: Exchange) -> int:
+    (pid,) = lab.service.workers.values()
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def talk_until_connected(lab: Exchange, call: Call) -> int:
+    """How many descriptors the worker had without the lines."""
+    call.talk(1)  # it has its sockets now
+    before = sockets(lab)
+    for _ in range(2000):
+        call.talk(1)
+        if sockets(lab) == before + 2:
+            return before
+    raise AssertionError("no line was made")
+
+
+@live
+async def test_a_call_that_lasts_gets_a_line_for_each_leg_and_gives_them_back() -> None:
+    async with running() as lab:
+        call = await lab.call()
+        before = talk_until_connected(lab, call)
+        call.talk(50)
+        lab.service.handle(ReleaseMedia(call.session))
+        (await lab.call()).talk()
+        assert sockets(lab) == before
+
+
+@live
+async def test_a_phone_that_moves_is_heard_and_followed() -> None:
+    async with running() as lab:
+        call = await lab.call()
+        talk_until_connected(lab, call)
+        access = call.stations[0]
+        for _ in range(3):
+            access.rtp.close()
+            access.rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            access.rtp.bind(("127.0.40.3", 0))
+            access.send(call.local[0])
+            call.stations[1].receive()
+            call.talk(400)
+
+
+@live
+async def test_strangers_are_still_counted_and_not_heard() -> None:
+    async with running() as lab:
+        call = await lab.call()
+        talk_until_connected(lab, call)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.bind(("127.0.40.66", 0))
+            for _ in range(10):
+                stranger.sendto(call.stations[1].say(), call.local[1])
+                call.talk(1)
+        assert lab.service.counters(call.session)[1].strangers == 10
+
+
+@live
+async def test_a_peer_whose_port_is_closed_costs_nothing() -> None:
+    """Its ICMP errors reach a connected socket; the other direction goes on, and this one when the peer is back."""
+    async with running() as lab:
+        call = await lab.call()
+        talk_until_connected(lab, call)
+        access, core = call.stations
+        core.rtp.close()
+        for _ in range(50):
+            access.send(call.local[0])
+        core.rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        core.rtp.bind(core.address)
+        core.send(call.local[1])
+        access.receive()
+        for number in range(50):
+            access.send(call.local[0], b"back" + bytes((number,)))
+        while core.receive().payload != b"back" + bytes((49,)):
+            pass
+        call.talk(20)
