@@ -38,6 +38,7 @@ PROFILE = {Kind.SRTP: "RTP/SAVP", Kind.RTP: "RTP/AVP"}
 
 CROSSING = {Meaning.GLARE: 491, Meaning.TOO_SOON: 500}  # RFC 3311 5.2
 
+Description = tuple[SessionDescription, int, Media]  # the whole, the place of its audio, the audio
 Octets = Callable[[int], bytes]  # that many random octets
 
 
@@ -105,6 +106,7 @@ class Negotiation:
         self._signalling = signalling
         self._offer: _Offer | None = None
         self._before: tuple[Kind | None, Kind | None] = (None, None)
+        self._looked_at: tuple[int, bytes, Description] | None = None  # a first offer that was read to judge the need
         for side in self.sides:
             side.session_id = int.from_bytes(rng(4), "big") >> 1
 
@@ -124,12 +126,14 @@ class Negotiation:
         other = Kind.RTP if called.fallback else FIRST_OFFER[called.peer.policy]
         if not body:
             return self._need(FIRST_OFFER[caller.peer.policy], other)
-        media = self._parse(0, body)[2]
-        return self._need(self._accept(caller, media), other)
+        description = self._parse(0, body)
+        self._looked_at = 0, body, description
+        return self._need(self._accept(caller, description[2]), other)
 
     def pass_on(self, source: int, body: bytes, role: Input) -> bytes:
         """A description from leg `source`'s peer: the one to send on the other leg, b"" for none. Raises Refused."""
         description, place, media = self._parse(source, body)
+        self._looked_at = None
         meaning = self.state.body(source, role)
         if meaning in CROSSING:
             raise RemoteProtocolError("an offer is open already", CROSSING[meaning])
@@ -159,8 +163,10 @@ class Negotiation:
         self.sides[0].kind, self.sides[1].kind = self._before
         self._offer = None
 
-    def _parse(self, source: int, body: bytes) -> tuple[SessionDescription, int, Media]:
+    def _parse(self, source: int, body: bytes) -> Description:
         """A description of leg `source`'s peer. A phone's audio goes into no signalling port, ours or the cluster's."""
+        if self._looked_at is not None and self._looked_at[:2] == (source, body):
+            return self._looked_at[2]
         description, place, media = parse_description(body)
         if self.sides[source].peer.side is Face.ACCESS:
             check_address(description, media, self._signalling)

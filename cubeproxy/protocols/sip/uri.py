@@ -2,7 +2,7 @@
 
 RFC 3261 19.1, 20.10, 20.42; IPv6 by RFC 5118. The values are read, compared and written; treat them as immutable
 (`replace`, `with_tag`): they are not frozen because that costs four times as much to make, and they are cached, by
-the message they came from and, URIs, by their text.
+the message they came from, and URIs and name-addrs by their text.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _OTHER = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*+):([!#-;=?-~]++)", re.ASCII)
 _TEL = re.compile(r"([0-9A-Fa-f*#().+\-]++)((?:;[!-:=-~]++)*+)", re.ASCII)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})", re.ASCII)
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})", re.ASCII)
-_REMEMBERED = 1024  # URIs: a call names the same few a dozen times
+_REMEMBERED = 1024  # of each: a call names the same few a dozen times
 _LONGEST_REMEMBERED = 256  # characters: what a peer makes us remember is bounded
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()")
 
@@ -240,6 +240,10 @@ class NameAddr:
 
     @classmethod
     def parse(cls, text: str) -> NameAddr:
+        return _remembered_addr(text) if len(text) <= _LONGEST_REMEMBERED else cls._parse(text)
+
+    @classmethod
+    def _parse(cls, text: str) -> NameAddr:
         found = _DISPLAY.match(text)
         if found is None:
             return cls._parse_bare(text)
@@ -276,6 +280,11 @@ class NameAddr:
         if tag is not None:
             params["tag"] = tag
         return NameAddr(self.display, self.uri, params)
+
+
+@lru_cache(_REMEMBERED)
+def _remembered_addr(text: str) -> NameAddr:
+    return NameAddr._parse(text)
 
 
 _VIA = re.compile(
