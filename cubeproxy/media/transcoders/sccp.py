@@ -1,0 +1,283 @@
+"""SCCP farms: registrations with this box's SCCP server, and the sessions that they carry. Sans-IO.
+
+Media goes from the SIP leg through a hop to the farm, from the farm through a second hop to the other SIP leg. Hops
+pass packets on unopened: keys are the farm's alone. A session goes to the registered farm with most free streams;
+`sdspfarm transcode sessions` limits them all together, each farm's `maximum sessions` its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from cubeproxy.config.model import Config
+from cubeproxy.media.leg import PASS_THROUGH
+from cubeproxy.media.transcoders.admission import judge, profiles_by_name
+from cubeproxy.media.transcoders.words import (
+    Capacity,
+    HopUpdate,
+    Legs,
+    MemberLost,
+    Output,
+    Refusal,
+    SccpClose,
+    SccpSend,
+)
+from cubeproxy.protocols.errors import LocalProtocolError, RemoteProtocolError
+from cubeproxy.protocols.sccp import machine
+from cubeproxy.protocols.sccp.codecs import number_of
+from cubeproxy.protocols.sccp.encryption import MediaEncryption
+from cubeproxy.protocols.sccp.messages import RegisterRequest
+from cubeproxy.protocols.sccp.registry import Message, Unknown
+from cubeproxy.protocols.sccp.server import FarmServer
+from cubeproxy.protocols.sccp.session import Stream, TranscoderSession
+from cubeproxy.protocols.values import Address, Event, StreamSpec
+
+STREAMS = 2  # of a session
+UNSPECIFIED = ("", "0.0.0.0", "::")
+
+
+@dataclass(slots=True)
+class Session:
+    """One call on a farm. `legs` is the last update, None while a leg is missing."""
+
+    number: int
+    connection: int
+    machine: TranscoderSession
+    inside: Sequence[Address] = ()
+    legs: Legs = (None, None)
+    hosts: tuple[Address, Address] | None = None  # where the farm receives; None until both channels are open
+
+
+@dataclass(slots=True)
+class Farm:
+    """A connection of a farm, registered or not yet."""
+
+    connection: int
+    peer: Address
+    server: FarmServer
+    since: float
+    sessions: dict[int, Session] = field(default_factory=dict)
+
+    @property
+    def limit(self) -> int:
+        return max(0, self.server.streams - self.server.out_of_service) // STREAMS
+
+    @property
+    def free(self) -> int:
+        return self.limit - len(self.sessions)
+
+
+class SccpFarms:
+    """The member of the pool. Connections are the owner's numbers."""
+
+    name = "SCCP"
+    hops = 2
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        service = config.telephony
+        self.limit = service.sdspfarm_transcode_sessions if service else 0
+        self.inside = service.source_address[0] if service and service.source_address else ""
+        self.farms: dict[int, Farm] = {}
+        self.total = 0
+        self.failed = 0
+        self._sessions: dict[int, Session] = {}
+        self._parties: dict[int, Session] = {}
+        self._next_party = 1
+
+    # --- the pool's side --------------------------------------------------------------------------
+
+    def refusal(self) -> Refusal | None:
+        ready = list(self._ready())
+        if not ready:
+            insecure = any(farm.server.registered for farm in self.farms.values())
+            text = "no registered DSP farm has `security`" if insecure else "no DSP farm is registered"
+            return Refusal("no-transcoder", text)
+        if not self.limit:
+            return Refusal("no-transcoder", "`sdspfarm transcode sessions` is 0")
+        if len(self._sessions) >= self.limit:
+            return Refusal("pool-full", f"all {self.limit} `sdspfarm transcode sessions` are in use")
+        if all(farm.free <= 0 for farm in ready):
+            return Refusal("pool-full", "every DSP farm is full")
+        return None
+
+    def capacity(self) -> Capacity:
+        offered = sum(farm.limit for farm in self._ready())
+        return Capacity(min(self.limit, offered), len(self._sessions))
+
+    def statistics(self) -> dict[str, int]:
+        return {"sessions": self.total, "failed": self.failed}
+
+    def reserve(self, session: int, now: float) -> None:
+        farm = max(self._ready(), key=lambda each: each.free)
+        parties = (self._next_party, self._next_party + 1)
+        self._next_party += STREAMS
+        made = TranscoderSession(session, parties, parties, farm.server.version)
+        placed = Session(session, farm.connection, made)
+        self._sessions[session] = farm.sessions[session] = placed
+        self._parties.update(dict.fromkeys(parties, placed))
+        self.total += 1
+
+    def update(self, session: int, legs: Legs, inside: Sequence[Address], now: float) -> list[Output]:
+        placed = self._sessions.get(session)
+        if placed is None:
+            return []
+        placed.legs, placed.inside = legs, inside
+        first, second = legs
+        if first is None or second is None:
+            return self._hops(placed)
+        try:
+            streams = (_stream(first, inside[0]), _stream(second, inside[1]))
+        except LocalProtocolError as error:
+            return self._end(placed, str(error), now)
+        return [*self._hops(placed), *self._said(placed.connection, placed.machine.update(streams, now), placed, now)]
+
+    def release(self, session: int, now: float) -> list[Output]:
+        placed = self._sessions.get(session)
+        return self._forget(placed, now) if placed is not None else []
+
+    # --- the farms' side --------------------------------------------------------------------------
+
+    def connected(self, connection: int, peer: Address, now: float) -> None:
+        def admit(request: RegisterRequest) -> str:
+            names = [farm.server.name for farm in self.farms.values() if farm.server.registered]
+            return judge(self._config, request, peer[0], names)
+
+        server = FarmServer(admit, now)
+        self.farms[connection] = Farm(connection, peer, server, now)
+
+    def received(self, connection: int, message: Message | Unknown | RemoteProtocolError, now: float) -> list[Output]:
+        farm = self.farms.get(connection)
+        return self._said(connection, farm.server.receive(message, now), None, now) if farm is not None else []
+
+    def closed(self, connection: int, cause: str, now: float) -> list[Output]:
+        farm = self.farms.get(connection)
+        if farm is None:
+            return []
+        out = self._said(connection, farm.server.closed(cause, now), None, now)
+        del self.farms[connection]
+        return out
+
+    def reset(self, now: float) -> list[Output]:
+        """Have every farm register again."""
+        return [
+            one
+            for farm in list(self.farms.values())
+            for one in self._said(farm.connection, farm.server.reset(now), None, now)
+        ]
+
+    @property
+    def deadline(self) -> float | None:
+        farms = (farm.server.deadline for farm in self.farms.values())
+        sessions = (placed.machine.deadline for placed in self._sessions.values())
+        return min((at for at in (*farms, *sessions) if at is not None), default=None)
+
+    def timeout(self, now: float) -> list[Output]:
+        out: list[Output] = []
+        for farm in list(self.farms.values()):
+            out += self._said(farm.connection, farm.server.timeout(now), None, now)
+        for placed in list(self._sessions.values()):
+            out += self._said(placed.connection, placed.machine.timeout(now), placed, now)
+        return out
+
+    # --- in between -------------------------------------------------------------------------------
+
+    def _ready(self) -> Iterator[Farm]:
+        """Farms that can take a secure call: a profile of this box has to say `security`, a stranger's is believed."""
+        profiles = profiles_by_name(self._config)
+        for farm in self.farms.values():
+            profile = profiles.get(farm.server.name)
+            if farm.server.registered and (profile is None or profile.security):
+                yield farm
+
+    def _said(
+        self, connection: int, outputs: Sequence[machine.Output], placed: Session | None, now: float
+    ) -> list[Output]:
+        """What the machines want, in the words of the pool. `placed` is the session whose machine spoke."""
+        out: list[Output] = []
+        for output in outputs:
+            match output:
+                case machine.Transmit(message, version):
+                    out.append(SccpSend(connection, message, version))
+                case machine.Disconnect():
+                    out.append(SccpClose(connection))
+                case machine.Deliver(message):
+                    out += self._deliver(connection, message, now)
+                case machine.FarmDown(cause):
+                    out += self._farm_down(connection, cause, now)
+                case machine.Ready(hosts) if placed is not None:
+                    peer = self.farms[connection].peer[0]
+                    first, second = (_host(host, peer) for host in hosts)
+                    placed.hosts = first, second
+                    out += self._hops(placed)
+                case machine.SessionFailed(_cause, text) if placed is not None:
+                    self.failed += 1
+                    out += self._end(placed, text, now)
+                case Event():
+                    out.append(output)
+        return out
+
+    def _deliver(self, connection: int, message: Message, now: float) -> list[Output]:
+        placed = self._parties.get(getattr(message, "party", 0))
+        if placed is None or placed.connection != connection:
+            return []
+        return self._said(connection, placed.machine.receive(message, now), placed, now)
+
+    def _farm_down(self, connection: int, cause: str, now: float) -> list[Output]:
+        """Its sessions are lost; nobody is left to be told to close them."""
+        lost = list(self.farms[connection].sessions.values())
+        out: list[Output] = []
+        for placed in lost:
+            self._forget(placed, now)
+            out.append(MemberLost(placed.number, f"DSP farm lost: {cause}"))
+        return out
+
+    def _end(self, placed: Session, cause: str, now: float) -> list[Output]:
+        return [*self._forget(placed, now), MemberLost(placed.number, cause)]
+
+    def _forget(self, placed: Session, now: float) -> list[Output]:
+        """Out of every index; the messages that close its channels."""
+        self._sessions.pop(placed.number, None)
+        self.farms[placed.connection].sessions.pop(placed.number, None)
+        for party in placed.machine.parties:
+            self._parties.pop(party, None)
+        return self._said(placed.connection, placed.machine.release(now), None, now)
+
+    def _hops(self, placed: Session) -> list[Output]:
+        """What both hops do: nothing passes before the farm's ports are known."""
+        first, second = (_opaque(spec) for spec in placed.legs)
+        inner = [_towards(host) for host in placed.hosts] if placed.hosts else [None, None]
+        return [
+            HopUpdate(placed.number, 0, (first, inner[0])),
+            HopUpdate(placed.number, 1, (inner[1], second)),
+        ]
+
+
+def _stream(spec: StreamSpec, inside: Address) -> Stream:
+    """A leg for the farm. LocalProtocolError when SCCP cannot say it."""
+    codec = number_of(spec.codec)
+    if codec is None:
+        raise LocalProtocolError(f"SCCP has no number for the codec {spec.codec.name}")
+    return Stream(
+        codec,
+        inside,
+        spec.ptime,
+        spec.dtmf_payload_type or 0,
+        spec.payload_type if spec.payload_type >= 96 else 0,
+        MediaEncryption.of(spec.receive_key),
+        MediaEncryption.of(spec.send_key),
+    )
+
+
+def _opaque(spec: StreamSpec | None) -> StreamSpec | None:
+    """A SIP leg as its hop sees it: addresses and directions, no codec and no key."""
+    return replace(spec, codec=PASS_THROUGH, send_key=None, receive_key=None) if spec is not None else None
+
+
+def _towards(host: Address) -> StreamSpec:
+    return StreamSpec(host, PASS_THROUGH, 0)
+
+
+def _host(told: Address, peer: str) -> Address:
+    return (peer, told[1]) if told[0] in UNSPECIFIED else told

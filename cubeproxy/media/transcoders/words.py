@@ -1,0 +1,88 @@
+"""What a transcoder is to the pool, and the words between them.
+
+A session of the pool is carried by one or two sessions of the media service ("hops"): one where the local worker does
+all the work, two where a farm stands between them. A member says by `HopUpdate` what its hops have to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from cubeproxy.protocols.sccp.registry import Message
+from cubeproxy.protocols.values import Address, Event, StreamSpec
+
+Legs = tuple[StreamSpec | None, StreamSpec | None]
+
+
+@dataclass(slots=True)
+class HopUpdate:
+    """What one hop of a session relays from now on. `session` is the pool's number."""
+
+    session: int
+    hop: int
+    legs: Legs
+
+
+@dataclass(slots=True)
+class MemberLost:
+    """A session is over: whoever carried it is gone, or gave it up."""
+
+    session: int
+    cause: str
+
+
+@dataclass(slots=True)
+class SccpSend:
+    """A message for a farm's connection. It may hold keys."""
+
+    connection: int
+    message: Message
+    version: int
+
+
+@dataclass(slots=True)
+class SccpClose:
+    connection: int
+
+
+Output = HopUpdate | MemberLost | SccpSend | SccpClose | Event
+
+
+@dataclass(slots=True, frozen=True)
+class Capacity:
+    """Sessions that a member could carry, and those that it carries."""
+
+    sessions: int
+    in_use: int
+
+
+@dataclass(slots=True, frozen=True)
+class Refusal:
+    """Why no session can be placed now: `cause` is "no-transcoder" or "pool-full"."""
+
+    cause: str
+    text: str
+
+
+class Transcoder(Protocol):
+    """One way to have sessions transcoded. Sessions are the pool's numbers."""
+
+    name: str
+    hops: int
+
+    @property
+    def inside(self) -> str:
+        """The local address between two hops and the transcoder; "" with one hop."""
+
+    def refusal(self) -> Refusal | None:
+        """None when `reserve` would succeed."""
+
+    def capacity(self) -> Capacity: ...
+    def statistics(self) -> dict[str, int]: ...
+    def reserve(self, session: int, now: float) -> None: ...
+    def update(self, session: int, legs: Legs, inside: Sequence[Address], now: float) -> list[Output]:
+        """The negotiated legs, or the next ones; `inside` are the local addresses that face the transcoder."""
+
+    def release(self, session: int, now: float) -> list[Output]: ...
