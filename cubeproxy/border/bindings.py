@@ -177,5 +177,4 @@ TRANSITIONS: dict[tuple[State, Input], tuple[Action, State]] = {
     (State.DETACHED, Input.CHALLENGED): (Bindings.keep, State.DETACHED),
     (State.DETACHED, Input.REFUSED): (Bindings.keep, State.DETACHED),
     (State.DETACHED, Input.EXPIRED): (Bindings.keep, State.GONE),
-    (State.DETACHED, Input.FLOW_LOST): (Bindings.keep, State.DETACHED),
 }

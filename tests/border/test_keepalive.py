@@ -171,8 +171,15 @@ def test_a_node_without_keepalive_rests_after_a_failure() -> None:
     assert nodes.is_up(first.target)
     one.wait(11)
     assert nodes.usable([first, second]) == [first, second]
+    one.wait(100)
     assert one.events == []
     assert one.quiet()
+    nodes.failed(first.target, one.now)
+    assert nodes.usable([first, second]) == [second, first]
+    one.wait(29)
+    assert nodes.usable([first, second]) == [second, first]
+    one.wait(2)
+    assert nodes.usable([first, second]) == [first, second]
 
 
 def _any() -> Request:

@@ -31,6 +31,18 @@ def registered(scene: Scene) -> list[str]:
     return sorted(binding.user for binding in scene.border.registrations.bindings if binding.live)
 
 
+def reachable(scene: Scene, phone: Peer) -> bool:
+    """Whether a call reaches the phone; the caller gives up again."""
+    node = scene.node()
+    node.calls(phone.number)
+    node.gets(100)
+    invite = phone.hears("INVITE")
+    phone.answers(invite, 486)
+    phone.hears("ACK")
+    node.gets(486)
+    return True
+
+
 def test_a_phone_registers_and_the_core_sees_our_contact_with_its_parameters() -> None:
     scene = Scene()
     phone = scene.phone()
@@ -87,7 +99,7 @@ def test_a_challenge_of_a_refresh_ends_nothing() -> None:
     node, request = asked(scene)
     node.answers(request, 401, [("WWW-Authenticate", CHALLENGE)])
     phone.gets(401)
-    assert registered(scene) == ["1001"]
+    assert reachable(scene, phone)
     scene.close(phone.flow)
     again = scene.phone()
     again.register()
@@ -95,6 +107,12 @@ def test_a_challenge_of_a_refresh_ends_nothing() -> None:
     node.answers(request, 401, [("WWW-Authenticate", CHALLENGE)])
     again.gets(401)
     assert registered(scene) == ["1001"]
+    assert [event.name for event in scene.events].count("registration.accepted") == 1
+    again.register()
+    node, request = asked(scene)
+    accept(node, request)
+    again.gets(200)
+    assert [event.name for event in scene.events].count("registration.accepted") == 2
     scene.wait(601)
     assert registered(scene) == []
 
@@ -123,7 +141,7 @@ def test_a_refused_refresh_leaves_the_binding_until_it_expires() -> None:
     node, request = asked(scene)
     node.answers(request, 403)
     phone.gets(403)
-    assert registered(scene) == ["1001"]
+    assert reachable(scene, phone)
     scene.close(phone.flow)
     back = scene.phone()
     back.register()
@@ -131,6 +149,12 @@ def test_a_refused_refresh_leaves_the_binding_until_it_expires() -> None:
     node.answers(request, 403)
     back.gets(403)
     assert registered(scene) == ["1001"]
+    assert [event.name for event in scene.events].count("registration.accepted") == 1
+    back.register()
+    node, request = asked(scene)
+    accept(node, request)
+    back.gets(200)
+    assert [event.name for event in scene.events].count("registration.accepted") == 2
     scene.wait(601)
     assert registered(scene) == []
 
@@ -154,6 +178,17 @@ def test_a_phone_that_never_answers_its_challenge_is_forgotten() -> None:
     phone.gets(401)
     assert len(list(scene.border.registrations.bindings)) == 1
     scene.wait(65)
+    assert list(scene.border.registrations.bindings) == []
+
+
+def test_nor_is_one_whose_connection_breaks_after_it() -> None:
+    scene = Scene()
+    phone = scene.phone()
+    phone.register()
+    node, request = asked(scene)
+    node.answers(request, 401, [("WWW-Authenticate", CHALLENGE)])
+    phone.gets(401)
+    scene.close(phone.flow)
     assert list(scene.border.registrations.bindings) == []
 
 
@@ -458,6 +493,7 @@ class TestConnections:
         phone = scene.registered()
         for _ in range(2):
             scene.close(phone.flow)
+            assert scene.border.registrations.bindings.on_flow(phone.flow) == []
         assert registered(scene) == ["1001"]
 
     def test_a_connection_lost_while_the_core_thinks(self) -> None:

@@ -112,4 +112,31 @@ TABLES = (
     Held("cubeproxy.protocols.sccp.farm.FARM", "tests.protocols.sccp.test_farm"),
     Held("cubeproxy.protocols.sccp.server.SERVER", "tests.protocols.sccp.test_server"),
     Held("cubeproxy.protocols.sccp.session.SESSION", "tests.protocols.sccp.test_session"),
+    Held("cubeproxy.border.offer_answer.TRANSITIONS", "tests.border.test_offer_answer"),
+    Held(
+        "cubeproxy.border.bindings.TRANSITIONS",
+        "tests.border.test_registration",
+        equivalent={
+            **{f"* {event} does detach": "what is forgotten is detached too" for event in ("REMOVED", "EXPIRED")},
+            "NEW REFUSED does detach": "what is forgotten is detached too",
+            "NEW FLOW_LOST does detach": "what is forgotten is detached too",
+            "DETACHED [CR]* does detach": "it is detached already",
+        },
+    ),
+    Held(
+        "cubeproxy.border.nodes.TRANSITIONS",
+        "tests.border.test_keepalive",
+        "tests.border.test_hunting",
+        equivalent={"RESTING RESTED does probe_later": "without keepalive there is nothing to probe"},
+    ),
+    Held(
+        "cubeproxy.border.call.TRANSITIONS",
+        "tests.border.test_call",
+        "tests.border.test_setting_up",
+        "tests.border.test_cancel",
+        "tests.border.test_call_end",
+        "tests.border.test_hunting",
+        "tests.border.test_delayed_offer",
+        "tests.border.test_srtp_policy",
+    ),
 )
