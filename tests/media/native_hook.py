@@ -54,6 +54,9 @@ class Hook:
             self._complaint = complaint.decode() or ("" if code == 0 else f"exit code {code}")
         return self._complaint
 
+    def resume(self, leg: int, sending: bool, ssrc: int, index: int) -> None:
+        self.tell(b"R" + struct.pack("!BBIQ", leg, sending, ssrc, index))
+
     # SRTP alone
 
     def derive(self, key: MasterKey, label: int, octets: int) -> bytes:

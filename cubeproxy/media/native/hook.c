@@ -5,6 +5,7 @@
  *   'U'  time (64-bit, ns), an UPDATE message of the seam; no answer
  *   'D'  leg, whether it is the RTCP port, time, address, datagram; the answer is empty, or address and datagram
  *   'C'  the answer is the words of both legs, in network order
+ *   'R'  leg, whether what it sends, SSRC, index: go on after that index; no answer
  *   'K'  suite, label, octets, master key and salt: the answer is the session key derived (RFC 3711 4.3)
  *   'P'  index, suite, master key and salt, packet with a bare header: the answer is the packet protected
  *   'V'  the same for a protected packet: the answer is the clear one, or empty when the tag does not verify
@@ -171,6 +172,21 @@ static const char *transform(struct reader *reader, int sending)
     return NULL;
 }
 
+static const char *resume(struct reader *reader)
+{
+    struct leg *leg = &session.legs[read_number(reader, 1) & 1];
+    int sending = (int)read_number(reader, 1);
+    uint32_t ssrc = (uint32_t)read_number(reader, 4);
+    int64_t index = (int64_t)read_number(reader, 8);
+    if (reader->broken || (sending ? !leg->sender : !leg->receiver))
+        return "nothing to resume";
+    if (sending)
+        srtp_sender_resume(leg->sender, index);
+    else if (!srtp_receiver_resume(leg->receiver, ssrc, index))
+        return "no memory";
+    return NULL;
+}
+
 static const char *serve(struct reader *reader)
 {
     switch (read_number(reader, 1)) {
@@ -184,6 +200,8 @@ static const char *serve(struct reader *reader)
         if (open_session)
             count();
         return open_session ? NULL : "no session";
+    case 'R':
+        return open_session ? resume(reader) : "no session";
     case 'K':
         return derive(reader);
     case 'P':
