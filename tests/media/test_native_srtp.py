@@ -49,13 +49,17 @@ class TestTheReference:
         [
             (
                 16,
-                "f24de3a3fb34de6cacba861c9d7e4bcabe633bd50d294e6f42a5f47a51c7d19b36de3adf8833"
-                "899d7f27beb16a9152cf765ee4390cce",
+                (
+                    "f24de3a3fb34de6cacba861c9d7e4bcabe633bd50d294e6f42a5f47a51c7d19b36de3adf8833"
+                    "899d7f27beb16a9152cf765ee4390cce"
+                ),
             ),
             (
                 32,
-                "32b1de78a822fe12ef9f78fa332e33aab18012389a58e2f3b50b2a0276ffae0f1ba63799b87b"
-                "7aa3db36dfffd6b0f9bb7878d7a76c13",
+                (
+                    "32b1de78a822fe12ef9f78fa332e33aab18012389a58e2f3b50b2a0276ffae0f1ba63799b87b"
+                    "7aa3db36dfffd6b0f9bb7878d7a76c13"
+                ),
             ),
         ],
     )
