@@ -41,11 +41,6 @@ def cancel(call: Call, cancel: Request | None, now: float) -> None:
     _drop_called(call, now)
 
 
-def cancel_early(call: Call, cancel: Request | None, now: float) -> None:
-    call.cause = "cancelled"
-    call.answer_caller(487, now)
-
-
 def limit(call: Call, cause: str, now: float, text: str = "") -> None:
     call.refuse_caller(cause, now, text)
     _drop_called(call, now)
@@ -54,14 +49,6 @@ def limit(call: Call, cause: str, now: float, text: str = "") -> None:
 def give_up(call: Call, why: tuple[str, str], now: float) -> None:
     """`why` is a cause and a text for the operator."""
     limit(call, why[0], now, why[1])
-
-
-def fail(call: Call, why: tuple[str, str], now: float) -> None:
-    call.refuse_caller(why[0], now, why[1])
-
-
-def limit_early(call: Call, cause: str, now: float, text: str = "") -> None:
-    call.refuse_caller(cause, now, text)
 
 
 def lost_early(call: Call, lost: MediaLost, now: float) -> None:
@@ -115,11 +102,6 @@ def hang_up_unacknowledged(call: Call, source: Bye, now: float) -> None:
 def late_bye(call: Call, source: Bye, now: float) -> None:
     _, key, request = source
     call.calls.user.respond(key, response_to(request, 200), now)
-
-
-def hang_up_last(call: Call, source: Bye, now: float) -> None:
-    """The caller's BYE came in the place of its ACK."""
-    late_bye(call, source, now)
 
 
 def end_called(call: Call, argument: MediaLost | str | None, now: float) -> None:

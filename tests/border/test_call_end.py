@@ -81,6 +81,8 @@ def test_a_reinvite_is_never_acknowledged() -> None:
     node.hears("ACK")
     scene.wait(33)
     node.hears("BYE")
+    scene.sent = [sent for sent in scene.sent if getattr(sent.message, "method", "") == "BYE"]
+    phone.hears("BYE")
     assert scene.event("call.ended").cause == "no-ack"
 
 
@@ -145,9 +147,11 @@ class TestBeforeTheAck:
         node.answers(invite, 200, body=rtp())
         node.hears("ACK")
         phone.gets(200)
-        phone.within("BYE")
+        phone.within("BYE", headers=[("Reason", "Q.850;cause=16")])
         phone.gets(200)
-        node.answers(node.hears("BYE"), 200)
+        bye = node.hears("BYE")
+        assert bye.headers.get("Reason") == "Q.850;cause=16"
+        node.answers(bye, 200)
         assert len(scene.border.calls) == 0
 
     @pytest.mark.parametrize("why", ["media", "drain", "gone"])
@@ -173,13 +177,41 @@ class TestBeforeTheAck:
             node.gets(200)
             node.answers(bye, 481)
         assert scene.released()
-        scene.feed(Drain(0.0))
-        scene.wait(0.1)
         assert phone.quiet()
         phone.acks()
         phone.answers(phone.hears("BYE"), 200)
         assert node.quiet()
+        assert "call.connected" not in [event.name for event in scene.events]
+        assert scene.event("call.ended").cause == {"media": "media-lost", "drain": "draining", "gone": "481"}[why]
         assert scene.leftovers() == {}
+
+    @pytest.mark.parametrize("then", ["ack", "bye", "nothing"])
+    @pytest.mark.parametrize("why", ["media", "drain"])
+    def test_we_end_it_and_the_called_side_hears_it_once(self, why: str, then: str) -> None:
+        scene = Scene()
+        phone, node, invite = calling(scene)
+        node.answers(invite, 200, body=rtp())
+        node.hears("ACK")
+        phone.gets(200)
+        if why == "media":
+            scene.feed(MediaLost(1, "worker gone"))
+        scene.feed(Drain(0.0))
+        scene.wait(0.1)
+        node.answers(node.hears("BYE"), 200)
+        scene.feed(Drain(0.0))
+        scene.wait(0.1)
+        assert scene.quiet()
+        assert len(scene.border.calls) == 1
+        if then == "ack":
+            phone.acks()
+        elif then == "bye":
+            phone.within("BYE")
+            phone.gets(200)
+        else:
+            scene.wait(33)
+        assert node.quiet()
+        assert len(scene.border.calls) == 0
+        assert "call.connected" not in [event.name for event in scene.events]
 
 
 class TestMediaLost:
@@ -202,6 +234,7 @@ class TestMediaLost:
         scene.feed(MediaLost(1, "worker 1 died"))
         assert phone.gets(500).headers.get("Warning") == '399 192.0.2.1 "Media engine lost"'
         node.answers(node.hears("CANCEL"), 200)
+        assert len(scene.border.calls) == 1
         node.answers(invite, 487)
         scene.feed(MediaLost(1, "worker 1 died"))
         assert len(scene.border.calls) == 0
@@ -301,6 +334,7 @@ class TestPeersThatForgot:
         phone.gets(481)
         node.gets(480)
         phone.hears("CANCEL")
+        assert len(scene.border.calls) == 1
         phone.answers(invite, 487)
         phone.hears("ACK")
         assert len(scene.border.calls) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cubeproxy.border.effects import Drain
 from tests.border.scene import NODE_2, Scene, called, calling, established, fitting, rtp, srtp
 
 
@@ -49,9 +50,32 @@ def test_while_it_rings() -> None:
     phone.gets(487)
     node.answers(node.hears("CANCEL"), 200)
     node.answers(invite, 180)
-    assert phone.quiet()
+    assert scene.quiet()
+    assert len(scene.border.calls) == 1
     node.answers(invite, 487)
     node.hears("ACK")
+    assert scene.quiet()
+    assert len(scene.border.calls) == 0
+    assert "call.connected" not in [event.name for event in scene.events]
+
+
+def test_a_stop_meanwhile_changes_nothing() -> None:
+    scene = Scene()
+    phone, node, invite = calling(scene)
+    node.answers(invite, 180)
+    phone.gets(180)
+    phone.cancels()
+    phone.gets(200)
+    phone.gets(487)
+    node.answers(node.hears("CANCEL"), 200)
+    scene.feed(Drain(0.0))
+    scene.wait(0.1)
+    assert scene.quiet()
+    assert len(scene.border.calls) == 1
+    assert "call.connected" not in [event.name for event in scene.events]
+    node.answers(invite, 200, body=rtp())
+    node.hears("ACK")
+    node.hears("BYE")
     assert len(scene.border.calls) == 0
 
 
@@ -137,6 +161,7 @@ def test_a_caller_that_says_bye_in_the_early_dialog() -> None:
     node.answers(node.hears("CANCEL"), 200)
     phone.within("BYE")
     phone.gets(481)
+    assert len(scene.border.calls) == 1
     node.answers(invite, 487)
     node.hears("ACK")
     assert len(scene.border.calls) == 0
@@ -172,6 +197,7 @@ def test_a_called_side_that_says_bye_in_the_early_dialog() -> None:
     node.hears("CANCEL")
     phone.gets(480)
     assert scene.released()
+    assert len(scene.border.calls) == 1
     node.answers(invite, 200, body=rtp())
     node.hears("ACK")
     node.hears("BYE")
@@ -184,9 +210,12 @@ def test_a_called_side_that_says_bye_to_our_cancel() -> None:
     node.answers(invite, 180)
     phone.gets(180)
     phone.cancels()
+    phone.gets(200)
+    phone.gets(487)
     node.hears("CANCEL")
     node.within("BYE")
     assert node.gets(200).cseq.method == "BYE"
+    assert scene.quiet()
     assert len(scene.border.calls) == 1
     node.answers(invite, 487)
     assert len(scene.border.calls) == 0

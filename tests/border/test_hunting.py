@@ -134,7 +134,9 @@ def test_nobody_answers_the_ringing() -> None:
     answer = phone.gets(408)
     assert answer.headers.get("Reason") == "Q.850;cause=102"
     node.answers(node.hears("CANCEL"), 200)
+    assert len(scene.border.calls) == 1
     node.answers(invite, 487)
+    assert len(scene.border.calls) == 0
     assert scene.event("call.refused").cause == "no-answer"
     assert scene.released()
 

@@ -191,8 +191,13 @@ def test_a_bad_preview_ends_the_attempt_too() -> None:
     phone, node, invite = calling(scene)
     node.answers(invite, 183, body=b"v=0\r\nbroken\r\n")
     phone.gets(502)
-    node.hears("CANCEL")
+    node.answers(node.hears("CANCEL"), 200)
     assert scene.event("call.refused").cause == "bad-answer"
+    assert len(scene.border.calls) == 1
+    node.answers(invite, 487)
+    node.hears("ACK")
+    assert scene.quiet()
+    assert len(scene.border.calls) == 0
 
 
 def test_a_retransmitted_200_gets_the_same_ack_again() -> None:

@@ -408,3 +408,4 @@ class TestNoMedia:
         phone.gets(500)
         assert one.quiet()
         assert one.released()
+        assert len(one.border.calls) == 0
