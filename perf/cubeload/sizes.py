@@ -21,7 +21,7 @@ class Sizes:
     half_open: tuple[int, int] = (500, 3000)
     shaking: tuple[int, int] = (100, 450)
     calls: tuple[int, int] = (100, 1000)
-    before: int = 1500
+    before: int = 3000  # as many as SIP holds at a time later, or the high-water mark is taken for growth
     growth: int = 3000
     bridge: list[int] = field(default_factory=lambda: [50, 100, 200, 300, 400, 500])
     bridge_seconds: float = 3
