@@ -1,18 +1,22 @@
-"""`cubeproxy dsp plan`: how many DSPs so many calls take, and how many calls a module carries."""
+"""`cubeproxy dsp`: planning DSPs for calls, and running a farm of them."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from cubeproxy.cli.common import fail
+from cubeproxy.cli.common import fail, read_config
+from cubeproxy.cli.run import MAP_HELP, LogFormat
 from cubeproxy.media.dsp.capacity import STREAMS, Load, best, choices, find_module
 from cubeproxy.media.dsp.tables import MODULES
-from cubeproxy.protocols.errors import ConfigError
+from cubeproxy.protocols.errors import ConfigError, CubeError
+from cubeproxy.protocols.values import Severity
+from cubeproxy.server.dsp_farm import PORTS, run_farm
 
 app = typer.Typer(name="dsp", help="DSP farms: planning, and running one.", no_args_is_help=True)
 
@@ -95,3 +99,33 @@ def _print(answer: dict[str, Any]) -> None:
     if answer.get("sessions") is not None:
         short = "" if answer["enough"] else f": {answer['calls'] - answer['sessions']} calls too few"
         console.print(f"{answer['sessions']} sessions together{short}", highlight=False)
+
+
+@app.command()
+def farm(
+    config: Annotated[Path, typer.Argument(help="Running configuration of the router, `-` for standard input.")],
+    maps: Annotated[list[str] | None, typer.Option("--map", metavar="OLD=NEW", help=MAP_HELP)] = None,
+    module: Annotated[str, typer.Option(help="The module that limits the sessions, PVDM3-64; none: software.")] = "",
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Media worker processes of each profile.")] = 1,
+    ports: Annotated[tuple[int, int], typer.Option(help="First and last port of the farm's media.")] = PORTS,
+    log_format: Annotated[LogFormat, typer.Option(help="Operator events as text or JSON lines.")] = LogFormat.TEXT,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Debug events too.")] = False,
+) -> None:
+    """Run the DSP farm of a configuration until SIGTERM: it registers with the call managers of its `sccp ccm group`.
+
+    Beside a proxy on the same box: cubeproxy dsp farm sample-a.ios --map @lab.map
+    """
+    model = read_config(config, maps or [])
+    try:
+        run_farm(
+            model,
+            find_module(module) if module else None,
+            workers=workers,
+            ports=ports,
+            json_lines=log_format is LogFormat.JSON,
+            level=Severity.DEBUG if verbose else Severity.INFO,
+        )
+    except CubeError as error:
+        fail(error)
+    except OSError as error:
+        fail(f"{error.strerror or error}")

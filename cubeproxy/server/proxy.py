@@ -40,12 +40,12 @@ from cubeproxy.protocols.values import (
     UpdateMedia,
 )
 from cubeproxy.server.eventlog import EventLog
-from cubeproxy.server.media import MediaService
 from cubeproxy.server.media_watch import MediaWatch
 from cubeproxy.server.phoneproxy.service import PhoneProxyService
 from cubeproxy.server.rationing import RETRY_AFTER, Rationing, throttled
 from cubeproxy.server.settings import Settings
 from cubeproxy.server.tls import TlsPolicy
+from cubeproxy.server.transcoding import TranscodingService
 from cubeproxy.server.trust import TrustSweep
 from cubeproxy.transport.sip import SipTransport
 from cubeproxy.transport.tls import TlsServer, format_address, open_keylog
@@ -71,9 +71,9 @@ class Proxy:
         keylog = open_keylog(settings.keylog) if settings.keylog else None
         self.tls = TlsPolicy(config, store, legacy=settings.legacy_tls, keylog=keylog)
         self.transport = SipTransport(self, tls_client=self.tls.client)
-        self.media = MediaService(
+        self.media = TranscodingService(
+            config,
             self.media_event,
-            config.rtp_ports,
             workers=settings.workers,
             lease=settings.lease,
             on_report=log.write,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cubeproxy.config.model import Config
+from cubeproxy.config.model import Config, Personality
 from cubeproxy.media.transcoders.admission import lti_profiles
 from cubeproxy.media.transcoders.lti import LtiTranscoder
 from cubeproxy.media.transcoders.sccp import SccpFarms
@@ -67,7 +67,9 @@ def members_of(config: Config) -> list[Transcoder]:
     profiles = lti_profiles(config)
     if profiles:
         found.append(LtiTranscoder(profiles))
-    if config.telephony is not None and config.telephony.source_address is not None:
+    service = config.telephony
+    classic = config.personality is Personality.IOS  # IOS XE has no SCCP transcoding for CUBE
+    if classic and service is not None and service.source_address is not None:
         found.append(SccpFarms(config))
     return found
 
