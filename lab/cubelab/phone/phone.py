@@ -67,8 +67,8 @@ class VirtualPhone(Switchboard):
         s = self.settings
         tls = None
         if s.certificate and s.key:
-            trusted = [one for path in s.trust for one in read_certificates(path)]
-            tls = TlsClient(*read_identity(s.certificate, s.key), trusting(trusted))
+            judge = s.judge or trusting([one for path in s.trust for one in read_certificates(path)])
+            tls = TlsClient(*read_identity(s.certificate, s.key), judge)
         self.agent = Agent(self, tls=tls, timers=self._timers)
         self.credentials = Credentials(s.number, s.password, self.agent.tokens)
         self._call_id = self.agent.tokens.call_id()

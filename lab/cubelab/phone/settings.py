@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cubelab.agent.requests import DEFAULT_PORT
+from cubelab.agent.trust import Judge
 from cubelab.voice.negotiation import SECURE, VoiceProfile
 from cubelab.voice.voice import Source, VoiceFault
 from cubelab.wire.wire import Wire
@@ -25,6 +26,7 @@ class PhoneSettings:
     certificate: Path | None = None
     key: Path | None = None
     trust: tuple[Path, ...] = ()  # PEM files or folders: whom it accepts as its proxy
+    judge: Judge | None = None  # a judge of its own in the place of `trust`: the lists of a phone that has booted
     voice: VoiceProfile = SECURE
     says: Source = None
     fault: VoiceFault = VoiceFault.NONE

@@ -17,6 +17,7 @@ from OpenSSL import crypto
 from cubelab.pki.profiles import Key, Profile
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
 ATTRIBUTES = {
     "C": NameOID.COUNTRY_NAME,
@@ -85,21 +86,46 @@ def issue(
     """A certificate after `profile`. `issuer` None signs with its own key; `key` reuses one that exists."""
     key = key or make_key(profile.key)
     subject = _name(profile, names)
+    authority = issuer.certificate.subject if issuer else subject
+    return Issued(_certify(profile, names, authority, issuer.key if issuer else key, now, key.public_key()), key)
+
+
+def certify(profile: Profile, names: Names, issuer: Issued, now: datetime, public_key: PublicKey) -> x509.Certificate:
+    """A certificate for a key that somebody else keeps: what CAPF does."""
+    return _certify(profile, names, issuer.certificate.subject, issuer.key, now, public_key)
+
+
+def _certify(
+    profile: Profile, names: Names, authority: x509.Name, signer: PrivateKey, now: datetime, public_key: PublicKey
+) -> x509.Certificate:
     builder = (
         x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer.certificate.subject if issuer else subject)
-        .public_key(key.public_key())
+        .subject_name(_name(profile, names))
+        .issuer_name(authority)
+        .public_key(public_key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now + timedelta(days=profile.days[0]))
         .not_valid_after(now + timedelta(days=profile.days[1]))
     )
-    signer = issuer.key if issuer else key
-    for extension, critical in _extensions(profile, names, key, signer):
+    for extension, critical in _extensions(profile, names, public_key, signer):
         builder = builder.add_extension(extension, critical=critical)
     if profile.hash == "sha1":
-        return Issued(_sign_sha1(builder.sign(signer, hashes.SHA256()), signer), key)
-    return Issued(builder.sign(signer, HASHES[profile.hash]), key)
+        return _sign_sha1(builder.sign(signer, hashes.SHA256()), signer)
+    return builder.sign(signer, HASHES[profile.hash])
+
+
+def short_name(certificate: x509.Certificate) -> str:
+    """`CN=...` of the subject, the whole subject without one."""
+    return _short(certificate.subject)
+
+
+def issuer_name(certificate: x509.Certificate) -> str:
+    return _short(certificate.issuer)
+
+
+def _short(name: x509.Name) -> str:
+    names = name.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return f"CN={names[0].value!s}" if names else name.rfc4514_string()
 
 
 def _sign_sha1(certificate: x509.Certificate, signer: PrivateKey) -> x509.Certificate:
@@ -121,8 +147,20 @@ def _name(profile: Profile, names: Names) -> x509.Name:
 
 
 def _extensions(
-    profile: Profile, names: Names, key: PrivateKey, signer: PrivateKey
+    profile: Profile, names: Names, key: PublicKey, signer: PrivateKey
 ) -> list[tuple[x509.ExtensionType, bool]]:
+    found = extensions_of(profile)
+    if alternatives := _alternatives(profile, names):
+        found.append((x509.SubjectAlternativeName(alternatives), False))
+    if profile.subject_key_identifier:
+        found.append((x509.SubjectKeyIdentifier.from_public_key(key), False))
+    if profile.authority_key_identifier:
+        found.append((x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), False))
+    return found
+
+
+def extensions_of(profile: Profile) -> list[tuple[x509.ExtensionType, bool]]:
+    """What a profile says about use, whoever it is for; each with whether it is critical."""
     found: list[tuple[x509.ExtensionType, bool]] = []
     if constraints := profile.basic_constraints:
         found.append((x509.BasicConstraints(constraints.ca, constraints.path_length), constraints.critical))
@@ -132,12 +170,6 @@ def _extensions(
         found.append((x509.KeyUsage(**bits, encipher_only=False, decipher_only=False), True))
     if profile.extended_key_usage:
         found.append((x509.ExtendedKeyUsage([EXTENDED[word] for word in profile.extended_key_usage]), False))
-    if alternatives := _alternatives(profile, names):
-        found.append((x509.SubjectAlternativeName(alternatives), False))
-    if profile.subject_key_identifier:
-        found.append((x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False))
-    if profile.authority_key_identifier:
-        found.append((x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), False))
     return found
 
 

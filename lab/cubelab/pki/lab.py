@@ -2,7 +2,7 @@
 
     DIR/<trustpoint>/{ca,cert,key}.pem   what `cubeproxy run --nvram DIR` reads
     DIR/phones/<device>/{cert,key}.pem   LSC; mic-cert.pem and mic-key.pem beside it
-    DIR/cucm/<node>/{cert,key}.pem       CallManager; capf-cert.pem and capf-key.pem beside it
+    DIR/cucm/<node>/{cert,key}.pem       CallManager; capf-, tvs- and (publisher) recovery-{cert,key}.pem beside it
     DIR/cucm/trust/                      what the cluster trusts: the proxy's certificate, CAPF, the makers
     DIR/bad/<fault>/{cert,key}.pem       certificates that must be refused, see `certs/faults.toml`
 
@@ -46,6 +46,8 @@ class Lab:
     mics: dict[str, Identity] = field(default_factory=dict)
     cucm: dict[str, Identity] = field(default_factory=dict)  # CallManager by node
     capf: dict[str, Identity] = field(default_factory=dict)
+    tvs: dict[str, Identity] = field(default_factory=dict)
+    recovery: dict[str, Identity] = field(default_factory=dict)  # ITLRecovery, the publisher's alone
     bad: dict[str, Identity] = field(default_factory=dict)  # by fault
     trust: Path = Path()  # folder of the certificates that the cluster trusts
     cube: Path = Path()  # the proxy's own certificate, for those who have to trust it
@@ -76,6 +78,8 @@ def lab_at(folder: Path) -> Lab:
     for pattern, prefix, found in (
         ("phones/*/mic-cert.pem", "mic", lab.mics),
         ("cucm/*/capf-cert.pem", "capf", lab.capf),
+        ("cucm/*/tvs-cert.pem", "tvs", lab.tvs),
+        ("cucm/*/recovery-cert.pem", "recovery", lab.recovery),
     ):
         for path in sorted(folder.glob(pattern)):
             found[path.parent.name] = Identity(path, path.with_name(f"{prefix}-key.pem"))
@@ -118,11 +122,17 @@ class _Maker:
         capfs: dict[str, Issued] = {}
         for node, addresses in nodes.items():
             capf = capfs[node] = self._issue("capf", {"capf": CAPF.get(node, f"CAPF-{node}")}, None)
-            manager = self._issue("callmanager", {"host": f"cucm-{node}.{DOMAIN}", "addresses": addresses}, None)
+            names: dict[str, str | Sequence[str]] = {"host": f"cucm-{node}.{DOMAIN}", "addresses": addresses}
+            manager = self._issue("callmanager", names, None)
+            tvs = self._issue("tvs", names, None)
             self._write(f"CAPF_{node.upper()}", ca=capf.certificate_pem)
             self._write(f"CCM_{node.upper()}", ca=manager.certificate_pem)
             self._write(f"cucm/{node}", cert=manager.certificate_pem, key=manager.key_pem)
             self._write(f"cucm/{node}", "capf-", cert=capf.certificate_pem, key=capf.key_pem)
+            self._write(f"cucm/{node}", "tvs-", cert=tvs.certificate_pem, key=tvs.key_pem)
+            if len(capfs) == 1:
+                recovery = self._issue("itl-recovery", names, None)
+                self._write(f"cucm/{node}", "recovery-", cert=recovery.certificate_pem, key=recovery.key_pem)
         return capfs
 
     def _phone(self, index: int, device: str, capfs: Sequence[Issued], maker: Issued) -> None:

@@ -43,11 +43,12 @@ def test_what_was_made_is_found_again(lab: Lab) -> None:
     assert lab_at(lab.folder) == lab
     assert tuple(lab.phones) == DEVICES
     assert set(lab.mics) == set(DEVICES)
-    assert set(lab.cucm) == set(lab.capf) == {"pub", "sub"}
+    assert set(lab.cucm) == set(lab.capf) == set(lab.tvs) == {"pub", "sub"}
+    assert set(lab.recovery) == {"pub"}
 
 
 def test_every_identity_has_the_key_of_its_certificate(lab: Lab) -> None:
-    for group in (lab.phones, lab.mics, lab.cucm, lab.capf, lab.bad):
+    for group in (lab.phones, lab.mics, lab.cucm, lab.capf, lab.tvs, lab.recovery, lab.bad):
         for identity in group.values():
             key = load_pem_private_key(identity.key.read_bytes(), None)
             assert key.public_key() == certificate(identity).public_key()
@@ -133,7 +134,7 @@ def test_a_wrong_profile_is_named(tmp_path: Path, text: str, says: str) -> None:
 def test_no_key_is_in_the_repository(root: Path) -> None:
     for folder in ("certs", "lab/configs"):
         for path in (root / folder).rglob("*"):
-            assert path.suffix in (".toml", ".ios", ".map")
+            assert path.suffix in (".toml", ".ios", ".map", ".xml")
             assert "PRIVATE KEY" not in path.read_text()
 
 
