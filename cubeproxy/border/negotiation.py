@@ -7,6 +7,7 @@ a key of ours stays as long as its suite does, so that hold and resume re-key no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 from secrets import token_bytes
@@ -33,6 +34,8 @@ from cubeproxy.protocols.sdp import Direction, Media, SessionDescription, audio,
 from cubeproxy.protocols.suites import MasterKey, Suite
 from cubeproxy.protocols.values import Address, Need, StreamSpec
 from cubeproxy.protocols.values import Side as Face
+
+_SUITE_NAME = re.compile(r"[A-Z0-9_]{1,40}", re.ASCII)
 
 PROFILE = {Kind.SRTP: "RTP/SAVP", Kind.RTP: "RTP/AVP"}
 
@@ -208,7 +211,7 @@ class Negotiation:
         lines, errors = read_lines(media.crypto)
         line = choose(lines, side.peer.suites)
         if line is None:
-            names = ", ".join(line.suite.value if line.suite else line.name for line in lines) or "none"
+            names = ", ".join(line.suite.value if line.suite else _suite_name(line.name) for line in lines) or "none"
             detail = f"; {errors[0]}" if errors else ""
             raise Refused("no-suite", f"suites offered: {names}{detail}")
         return line
@@ -388,3 +391,8 @@ def cause_of(error: Refused | RemoteProtocolError) -> str:
     if isinstance(error, Refused):
         return error.cause
     return "no-audio" if error.status == 488 else "bad-sdp"
+
+
+def _suite_name(text: str) -> str:
+    """An unknown suite as it may be shown: in a line that was written wrongly, a key can stand in its place."""
+    return text if _SUITE_NAME.fullmatch(text) else "(no suite's name)"

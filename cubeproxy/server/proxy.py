@@ -51,6 +51,7 @@ from cubeproxy.transport.sip import SipTransport
 from cubeproxy.transport.tls import TlsServer, format_address, open_keylog
 from cubeproxy.views.sources import Sources
 
+GRACE = 2.0  # s for the last answers, after calls were ended by us
 LOOK = 1.0  # s between two looks at what nobody tells us: media counters, repetitions in the log
 
 
@@ -142,9 +143,14 @@ class Proxy:
         return self.border.calls.trusts_host if silent and listener.side is Side.CORE else None
 
     def drain(self) -> None:
-        """The first call lets calls finish within the limit, a second one ends them at once."""
-        self.feed(Drain(0.0 if self._draining else self.settings.drain))
+        """The first call lets calls finish within the limit, a second one ends them at once.
+
+        A call may then still wait for a peer that does not answer its CANCEL or BYE (timer F: 32 s); we do not.
+        """
+        limit = 0.0 if self._draining else self.settings.drain
+        self.feed(Drain(limit))
         self._draining = True
+        self.loop.call_later(limit + GRACE, self.finished.set)
 
     async def close(self) -> None:
         self._closing = True

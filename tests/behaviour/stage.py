@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -28,12 +28,18 @@ ENDPOINT = "3001"  # a number of the cluster itself, which says 1000 Hz
 class Stage:
     """`async with Stage(folder, "--drain", "2") as stage`: everything runs and both phones are registered."""
 
-    def __init__(self, folder: Path, *arguments: str, config: str = "sample-a-xe.ios") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        config: str = "sample-a-xe.ios",
+        numbers: Mapping[str, str] = NUMBERS,
+    ) -> None:
         self.network = free_network()
         nodes = self.network.nodes
-        pki = init_lab(
+        self.pki = pki = init_lab(
             folder / "nvram",
-            devices=tuple(NUMBERS.values()),
+            devices=tuple(numbers.values()),
             nodes={"pub": (nodes[0],), "sub": (nodes[1],)},
             cube=(self.network.access, self.network.core),
         )
@@ -41,7 +47,7 @@ class Stage:
         self.proxy = ProxyProcess(data.config(config), pki.nvram, self.network.mapping, folder / "c.sock", self.log)
         self.proxy.arguments += arguments
         self.pacer = Pacer()
-        passwords = {number: f"lab-{number}" for number in NUMBERS}
+        passwords = {number: f"lab-{number}" for number in numbers}
         self.cucm = VirtualCucm(CucmSettings(nodes=nodes, users=passwords, endpoints={ENDPOINT: 1000}), self.pacer)
         self.phones = {
             number: VirtualPhone(
@@ -58,7 +64,7 @@ class Stage:
                 ),
                 self.pacer,
             )
-            for index, (number, device) in enumerate(NUMBERS.items(), 1)
+            for index, (number, device) in enumerate(numbers.items(), 1)
         }
 
     async def __aenter__(self) -> Self:
