@@ -35,12 +35,24 @@ from cubeproxy.protocols.sip.layer import (
     ServerExpired,
     Transmit,
 )
-from cubeproxy.protocols.sip.message import Request, Response, response_to, validate_request, validate_response
+from cubeproxy.protocols.sip.message import (
+    MAX_HEAD,
+    Message,
+    Request,
+    Response,
+    response_to,
+    validate_request,
+    validate_response,
+)
 from cubeproxy.protocols.sip.timers import Timers
 from cubeproxy.protocols.sip.tokens import Tokens
 from cubeproxy.protocols.values import Flow, MediaLost, MediaRefused, MediaReserved, Severity, Side
 
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY")
+# Octets of headers. An answer has rows of the request and of the far side's answer, and what leaves us must stay below
+# what we would take ourselves (MAX_HEAD).
+LARGEST_HEAD = MAX_HEAD // 2 - 512
+
 KNOWN = frozenset({*METHODS, "SUBSCRIBE", "MESSAGE", "PUBLISH"})  # refused outside a dialog with 405, others with 501
 
 
@@ -105,6 +117,8 @@ class Border:
     def _message(self, flow: Flow, event: MessageArrived, now: float) -> None:
         message = event.message
         try:
+            if _head(message) > LARGEST_HEAD:
+                raise RemoteProtocolError("headers that would not fit once they are passed on", 513)
             if isinstance(message, Response):
                 validate_response(message)
             elif self.plan.side_of(flow.local) is Side.CORE and not self.judge.trusts(flow):
@@ -131,7 +145,7 @@ class Border:
 
     def _stateless(self, flow: Flow, request: Request, response: Response) -> None:
         """An answer without a transaction, also to a Via that cannot be read: the connection is the way back."""
-        if "Via" in request.headers:
+        if "Via" in request.headers and _head(response) < 2 * LARGEST_HEAD:
             self.user.out.append(Transmit(flow, response))
 
     def _dispatch(self, now: float) -> None:
@@ -243,3 +257,8 @@ class Border:
         if self.calls.draining and not self._said and not len(self.calls):
             self._said = True
             self.user.out.append(Drained())
+
+
+def _head(message: Message) -> int:
+    """Octets of a message's header rows, line ends left out."""
+    return sum(map(len, message.headers.lines()))

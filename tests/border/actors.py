@@ -183,5 +183,5 @@ def deliver(scene: Scene, actors: dict[str, Actor], rules: Rules) -> None:
         message = sent.message
         assert isinstance(message, Request | Response)
         rules.check(host, message)
-        if host in actors and not (isinstance(sent.path, Target) is False and not sent.path.open):
+        if host in actors and (isinstance(sent.path, Target) or sent.path.open):
             actors[host].hear(message)

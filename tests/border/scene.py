@@ -228,7 +228,7 @@ class Scene:
         phone.register()
         node = self.node()
         asked = node.hears("REGISTER")
-        contact = asked.headers.get("Contact")
+        contact = asked.headers.get("Contact") or ""
         node.answers(asked, 200, [("Contact", contact)])
         phone.gets(200)
         return phone

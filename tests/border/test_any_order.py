@@ -55,7 +55,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.phones = [Actor(phone) for phone in phones]
         self.nodes = [Actor(node) for node in nodes]
         self.actors = {actor.peer.host: actor for actor in (*self.phones, *self.nodes)}
-        self.rules = Rules(self.scene)
+        self.held = Rules(self.scene)
         self.waiting: list[ReserveMedia] = []
         self.media_seen = len(self.scene.media)
 
@@ -183,7 +183,7 @@ class AnyOrder(RuleBasedStateMachine):
     def rules_hold(self) -> None:
         if not hasattr(self, "scene"):
             return
-        deliver(self.scene, self.actors, self.rules)
+        deliver(self.scene, self.actors, self.held)
         for command in self.scene.media[self.media_seen :]:
             if isinstance(command, ReserveMedia) and not self.scene.auto_media:
                 self.waiting.append(command)

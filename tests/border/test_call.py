@@ -18,6 +18,7 @@ def test_a_phone_calls_the_core() -> None:
     assert offer.media[0].protocol == "RTP/AVP"
     assert not offer.media[0].crypto
     assert offer.media[0].address(offer) == ("198.51.100.1", 16006)
+    assert phone.invite is not None
     assert invite.call_id != phone.invite.call_id
     assert "192.0.2.1" not in invite.serialise().decode()
     assert "203.0.113.7" not in invite.serialise().decode()
@@ -32,11 +33,10 @@ def test_a_phone_calls_the_core() -> None:
     assert answer.media[0].address(answer) == ("192.0.2.1", 16004)
     phone.acks()
 
-    access, core = scene.updated().legs
-    assert access is not None
-    assert core is not None
+    access, core = scene.access, scene.core
     assert access.remote == ("203.0.113.7", 20000)
     assert core.remote == ("198.51.100.11", 30000)
+    assert access.receive_key is not None
     assert access.receive_key.master[:4] == bytes([0, 1, 2, 3])
     assert core.receive_key is core.send_key is None
 
@@ -82,7 +82,7 @@ def test_media_is_reserved_for_crypto_on_ios_xe() -> None:
 def test_hold_and_resume_pass_and_keep_ports_and_keys() -> None:
     scene = Scene()
     phone, node = established(scene)
-    keys = scene.updated().legs[0].send_key
+    keys = scene.access.send_key
     phone.within("INVITE", body=srtp(direction="sendonly"))
     phone.gets(100)
     held = node.hears("INVITE")
@@ -93,7 +93,7 @@ def test_hold_and_resume_pass_and_keep_ports_and_keys() -> None:
     assert b"a=recvonly" in ok.body
     assert b"m=audio 16004 RTP/SAVP" in ok.body
     phone.acks()
-    access, core = scene.updated().legs
+    access, core = scene.access, scene.core
     assert (access.sends, access.receives) == (False, True)
     assert (core.sends, core.receives) == (True, False)
     assert access.send_key == keys
@@ -103,7 +103,7 @@ def test_hold_and_resume_pass_and_keep_ports_and_keys() -> None:
     node.hears("ACK")
     phone.gets(200)
     phone.acks()
-    assert scene.updated().legs[0].sends
+    assert scene.access.sends
     node.within("BYE")
     node.gets(200)
     phone.answers(phone.hears("BYE"), 200)

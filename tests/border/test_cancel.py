@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cubeproxy.border.effects import Drain
+from cubeproxy.protocols.values import ReserveMedia
 from tests.border.scene import NODE_2, Scene, called, calling, established, fitting, rtp, srtp
 
 
@@ -14,7 +15,9 @@ def test_before_media_is_there() -> None:
     phone.cancels()
     assert phone.gets(200).cseq.method == "CANCEL"
     phone.gets(487)
-    scene.grant(scene.media[0])
+    (wanted, *_) = scene.media
+    assert isinstance(wanted, ReserveMedia)
+    scene.grant(wanted)
     assert scene.quiet()
     assert scene.released()
     phone.acks_failure()

@@ -106,7 +106,7 @@ def test_a_call_goes_first_to_the_node_where_the_phone_is_registered() -> None:
     node.answers(node.hears("REGISTER"), 503)
     second = scene.node(NODE_2)
     asked = second.hears("REGISTER")
-    second.answers(asked, 200, [("Contact", asked.headers.get("Contact"))])
+    second.answers(asked, 200, [("Contact", asked.headers.get("Contact") or "")])
     phone.gets(200)
     scene.wait(31)
     phone.calls("2001", srtp())

@@ -11,7 +11,7 @@ from cubeproxy.border.effects import Malformed
 from cubeproxy.protocols.errors import RemoteProtocolError
 from cubeproxy.protocols.sip.message import Response
 from cubeproxy.protocols.values import DeviceIdentity, Flow, Severity, Transport
-from tests.border.scene import CORE, Peer, Scene, identity, rtp, sample, srtp
+from tests.border.scene import CORE, Peer, Scene, calling, identity, rtp, sample, srtp
 
 
 def stranger(scene: Scene, who: DeviceIdentity | None = None) -> Peer:
@@ -165,6 +165,18 @@ class TestMalformed:
         phone.gets(100)
         assert phone.quiet()
 
+    def test_headers_that_would_not_fit_once_passed_on(self) -> None:
+        scene = Scene()
+        phone = scene.registered()
+        phone.calls("2001", srtp(), [("Call-Info", "<urn:x>;" + "x" * 7800)])
+        phone.gets(513)
+        phone.calls("2001", srtp(), [("Via", f"SIP/2.0/TLS {'v' * 15800};branch=z9hG4bKa")])
+        assert scene.quiet()
+        assert [event.cause for event in scene.events if event.name == "sip.malformed"] == ["513", "513"]
+        phone, node, invite = calling(scene)
+        node.answers(invite, 486, [("Call-Info", "<urn:x>;" + "x" * 7800)])
+        assert scene.quiet()
+
     @pytest.mark.parametrize("status", ["000", "099", "799"])
     def test_a_status_that_is_none(self, status: str) -> None:
         scene = Scene()
@@ -184,7 +196,7 @@ class TestMalformed:
 
 def test_the_torture_messages_get_the_answers_of_their_manifest(corpora: Path) -> None:
     """RFC 4475 and RFC 5118 from a registered phone's connection: element level."""
-    wrong = []
+    wrong: list[tuple[str, object, object]] = []
     for case in json.loads((corpora / "manifest.json").read_text())["cases"]:
         expected = case["expect"].get("element")
         if case["kind"] != "sip" or not case["id"].startswith("rfc") or expected is None:
