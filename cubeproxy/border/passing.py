@@ -111,7 +111,12 @@ class Passing:
             self.call.calls.user.cancel(self._client, now)
 
     def close(self, now: float) -> None:
-        """The call is over: nobody waits for the other leg any more (RFC 3261 15.1.2)."""
+        """The call is over: nobody waits for the other leg any more (RFC 3261 15.1.2).
+
+        A re-INVITE that rings there is cancelled, or its transaction would wait for an answer for ever.
+        """
+        if self._invite:
+            self.cancel(now)
         self._finish(response_to(self.request, 487), now)
 
     # --- the answer -----------------------------------------------------------------------------

@@ -27,7 +27,7 @@ STATUSES = (100, 180, 183, 200, 200, 200, 202, 302, 401, 408, 481, 486, 487, 488
 METHODS = ("BYE", "INVITE", "UPDATE", "INFO", "REFER", "NOTIFY", "MESSAGE", "OPTIONS")
 CONFIGS = ("strict", "fallback", "core-srtp", "ios")
 
-EXAMPLES = int(os.environ.get("CUBEPROXY_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("CUBEPROXY_EXAMPLES", "0"))  # that many, new ones each time; 0: the same few
 
 pick = st.integers(0, 10**6)
 
@@ -208,6 +208,10 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 AnyOrder.TestCase.settings = settings(
-    max_examples=EXAMPLES, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=EXAMPLES or 60,
+    derandomize=not EXAMPLES,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
 )
 TestAnyOrder = AnyOrder.TestCase

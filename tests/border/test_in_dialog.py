@@ -157,6 +157,21 @@ class TestReinvites:
         phone.acks_failure()
         assert scene.leftovers() == {}
 
+    def test_a_call_that_ends_cancels_one_that_rings(self) -> None:
+        scene = Scene()
+        phone, node = established(scene)
+        phone.within("INVITE", body=srtp())
+        phone.gets(100)
+        node.answers(node.hears("INVITE"), 180)
+        phone.gets(180)
+        node.within("BYE")
+        node.gets(200)
+        node.answers(node.hears("CANCEL"), 481)
+        phone.gets(487)
+        phone.acks_failure()
+        phone.answers(phone.hears("BYE"), 200)
+        assert scene.leftovers() == {}
+
     def test_other_requests_on_their_way_are_answered_too(self) -> None:
         scene = Scene()
         phone, node = established(scene)

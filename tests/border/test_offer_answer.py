@@ -91,16 +91,14 @@ def test_an_offer_that_failed_is_taken_back() -> None:
 def test_a_preview_is_repeated_and_confirmed() -> None:
     machine = previewed()
     assert machine.body(CALLED, Input.PREVIEW) is Meaning.ANSWER
-    assert machine.state is State.PREVIEWED
+    assert machine.state.name == "PREVIEWED"
     assert not machine.owed_by(CALLER)
     assert machine.body(CALLED, Input.REPLY) is Meaning.ANSWER
     assert machine.state is State.STABLE
 
 
 def test_a_preview_is_confirmed_by_silence_and_lost_by_failure() -> None:
-    machine = previewed()
-    assert machine.concluded(ok=True) is Meaning.KEEP
-    assert machine.state is State.STABLE
-    machine = previewed()
-    assert machine.concluded(ok=False) is Meaning.REVERT
-    assert machine.state is State.STABLE
+    for ok, meaning in ((True, Meaning.KEEP), (False, Meaning.REVERT)):
+        machine = previewed()
+        assert machine.concluded(ok) is meaning
+        assert machine.state is State.STABLE
