@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from cubeload.bench import measure
+from cubeload.media.command import command as media
 from cubeload.parts import PARTS
 from cubeload.plots import draw
 from cubeload.progress import Progress
@@ -57,6 +58,9 @@ def bench(
     progress.console.print(f"written to {text}", highlight=False)
     if any(section.faults for section in sections):
         raise typer.Exit(1)
+
+
+app.command("media")(media)
 
 
 def main() -> None:

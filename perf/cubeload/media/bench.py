@@ -8,12 +8,12 @@ import shutil
 import statistics
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cubeload.media.plan import MediaLoad, check_samples, write_plan
-from cubeload.media.relays import cpu_seconds, on_core, relays, resident
+from cubeload.media.relays import alone_on, cpu_seconds, relays, resident
 
 SOURCES = Path(__file__).resolve().parents[1] / "native"
 ENGINE_SOURCES = Path(__file__).resolve().parents[3] / "cubeproxy" / "media" / "native"
@@ -68,16 +68,16 @@ def build(folder: Path) -> tuple[Path, Path | None]:
 
 def measure(name: str, load: MediaLoad, generator: Path, program: Path | None, folder: Path) -> Point:
     """Set up the calls, run the streams, end the relay."""
-    cores = sorted(os.sched_getaffinity(0))
+    cores = range(os.cpu_count() or 1)  # not those that this process keeps to
     relay = relays(program)[name](load)
     plan, samples = folder / "plan", folder / "samples"
     try:
-        on_core(relay.pid, cores[-1])
+        alone_on(relay.pid, cores[-1])
         write_plan(plan, load, relay.calls)
-        with subprocess.Popen(
-            ["taskset", "-c", str(cores[0]), str(generator), str(plan), str(samples)], stdout=subprocess.PIPE, text=True
-        ) as process:
+        command = [str(generator), str(plan), str(samples)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
             assert process.stdout
+            alone_on(process.pid, cores[0])
             process.stdout.readline()  # warm
             before = cpu_seconds(relay.pid)
             process.stdout.readline()  # all is sent
@@ -106,7 +106,9 @@ def measure(name: str, load: MediaLoad, generator: Path, program: Path | None, f
     )
 
 
-def compare(names: Sequence[str], loads: Sequence[MediaLoad], rounds: int) -> list[Point]:
+def compare(
+    names: Sequence[str], loads: Sequence[MediaLoad], rounds: int, tell: Callable[[Point], None] = print
+) -> list[Point]:
     """Every relay under every load, in turns; `rounds` times."""
     folder = Path(tempfile.mkdtemp(prefix="cubeload-media-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
     try:
@@ -116,7 +118,7 @@ def compare(names: Sequence[str], loads: Sequence[MediaLoad], rounds: int) -> li
             for load in loads:
                 for name in names if number % 2 == 0 else list(reversed(names)):
                     points.append(measure(name, load, generator, program, folder))
-                    print(points[-1], flush=True)
+                    tell(points[-1])
         return points
     finally:
         shutil.rmtree(folder)

@@ -26,7 +26,9 @@ class Worker:
         self._seam, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._seam.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
         with theirs:
-            self.process = subprocess.Popen([*command, str(theirs.fileno())], pass_fds=(theirs.fileno(),))
+            self.process = subprocess.Popen(
+                [*command, str(theirs.fileno())], pass_fds=(theirs.fileno(),), start_new_session=True
+            )
         memory = os.memfd_create("counters")
         os.ftruncate(memory, sessions * SLOT)
         self._seam.settimeout(10)
