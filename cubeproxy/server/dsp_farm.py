@@ -35,6 +35,7 @@ from cubeproxy.server.sccp import SccpConnection
 
 PORTS = (32768, 49151)  # of the farm's media: beside the range of the calls, for both may have the same address
 LOOK = 1.0  # s between two looks at sessions that a lost call manager left behind
+LEASE = 60.0  # s that media goes on should the farm's process die: its call manager ends the calls anyway
 SILENCE = 10.0  # s without a packet after which such a session has ended
 
 
@@ -125,7 +126,9 @@ class Registration:
             universal=plan.profile.universal,
         )
         self._log = log
-        self._media = MediaService(self._media_event, ports, workers=workers, on_report=log.write)
+        self._media = MediaService(
+            self._media_event, ports, workers=workers, lease=LEASE, idle=SILENCE, on_report=log.write
+        )
         self._connection: SccpConnection | None = None
         self._dialling: asyncio.Task[None] | None = None
         self._probing: asyncio.Task[None] | None = None

@@ -175,6 +175,7 @@ class Proxy:
             self._engine,
             store=self.store,
             phone_files=self.phones.state,
+            transcoders=self.media.pool,
         )
 
     def _engine(self) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from cubeproxy.border.border import Border
 from cubeproxy.config.model import Config
+from cubeproxy.media.transcoders.pool import TranscoderPool
 from cubeproxy.pki.store import Material, Store
 from cubeproxy.protocols.values import StreamCounters
 from cubeproxy.views.phonefiles import FileState
@@ -27,6 +28,7 @@ class Sources:
     engine: Callable[[], str] = lambda: "none"
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
     store: Store | None = None
+    transcoders: TranscoderPool | None = None
     phone_files: Callable[[], Mapping[str, FileState]] = dict  # by the name of the phone proxy
 
     def trustpoints(self) -> list[Material]:

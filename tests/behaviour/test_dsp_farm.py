@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,19 @@ IOS = "sample-a.ios"
 def assert_not_configured(status: int, warning: str) -> None:
     assert status == 500
     assert "Transcoder Not Configured" in warning
+
+
+def assert_four_legs(text: str, core: str) -> None:
+    """Two of SIP, two towards the farm: the clear one first, each with the counters of its SIP leg."""
+    for total in ("SIP call-legs: 2", "SCCP call-legs: 2", "Total call-legs: 4"):
+        assert text.count(total) == 2
+    legs = re.findall(r"pid:(\d+) \w+ (\S*) *(\w+)\n dur \S+ tx:(\d+)/.* rx:(\d+)/.*\n IP (\S+) SRTP: (\w+)", text)
+    assert [(leg[0] == "0", leg[2], leg[6]) for leg in legs] == [
+        (False, "active", "on"), (False, "active", "off"), (True, "connecting", "off"), (True, "connecting", "on"),
+    ]  # fmt: skip
+    assert [leg[5] for leg in legs[2:]] == [f"{core}:2000"] * 2
+    assert legs[2][3:5] == legs[1][3:5]
+    assert legs[3][3:5] == legs[0][3:5]
 
 
 def over(call: VoiceCall) -> bool:
@@ -52,7 +66,9 @@ def test_a_call_goes_through_the_farm_and_ends_with_it(tmp_path: Path) -> None:
             async with FarmProcess(stage) as farm:
                 call, far = await stage.call()
                 assert call.voice.counters.received > 10
-                assert "SRTP: on" in await stage.proxy.show("call active voice brief")
+                assert_four_legs(await stage.proxy.show("call active voice brief"), stage.network.core)
+                assert "session(s) 1, and connection(s) 2" in await stage.proxy.show("sccp connections")
+                assert "CUBEXCODE TCP socket:[1]  REGISTERED" in await stage.proxy.show("sdspfarm units")
                 await farm.kill()
                 await until(lambda: over(call) and over(far))
             assert_not_configured(*await refused(stage))

@@ -176,7 +176,8 @@ async def test_audio_goes_through_the_farm_both_ways() -> None:
         access, core = box.service.counters(reserved.session)
         assert access.sent == core.received == 5
         inner, _ = box.service.inner_counters(reserved.session)
-        assert inner.sent == access.received
+        assert inner.received == 5
+        assert inner.sent <= access.received
         assert registration._media.counters(conference.session)[0].auth_failures == 0
 
 

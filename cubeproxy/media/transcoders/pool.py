@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from cubeproxy.config.model import Config, Personality
 from cubeproxy.media.transcoders.admission import lti_profiles
 from cubeproxy.media.transcoders.lti import LtiTranscoder
-from cubeproxy.media.transcoders.sccp import SccpFarms
+from cubeproxy.media.transcoders.sccp import SccpFarms, Session
 from cubeproxy.media.transcoders.words import (
     HopUpdate,
     MemberLost,
@@ -102,6 +102,13 @@ class TranscoderPool:
         """The media sessions that count the two legs of one of the border's sessions."""
         placement = self._hops.get(session)
         return (placement.hops[0], placement.hops[-1]) if placement is not None else (session, session)
+
+    def farm_session(self, session: int) -> Session | None:
+        """How a farm carries one of the border's sessions; None when none does."""
+        placement = self._hops.get(session)
+        if placement is None or self.farms is None or placement.member is not self.farms:
+            return None
+        return self.farms.sessions.get(placement.number)
 
     def receive(self, command: MediaCommand, now: float) -> list[Effect]:
         """A command of the border."""

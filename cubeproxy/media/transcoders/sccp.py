@@ -7,7 +7,7 @@ pass packets on unopened: keys are the farm's alone. A session goes to the regis
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cubeproxy.config.model import Config
@@ -85,6 +85,11 @@ class SccpFarms:
         self._sessions: dict[int, Session] = {}
         self._parties: dict[int, Session] = {}
         self._next_party = 1
+
+    @property
+    def sessions(self) -> Mapping[int, Session]:
+        """Sessions in progress, by the pool's number: for shows."""
+        return self._sessions
 
     # --- the pool's side --------------------------------------------------------------------------
 

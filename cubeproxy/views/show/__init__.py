@@ -7,6 +7,16 @@ from collections.abc import Callable
 from cubeproxy.views.show.calls import active_brief, active_compact, active_summary, total_calls
 from cubeproxy.views.show.certificates import certificates, trustpoint_status, trustpoints
 from cubeproxy.views.show.dialpeers import dial_peer_summary
+from cubeproxy.views.show.dsp import (
+    dsp_group,
+    farm_profiles,
+    farm_sessions,
+    farm_units,
+    sccp,
+    sccp_connections,
+    sccp_groups,
+    sccp_statistics,
+)
 from cubeproxy.views.show.filters import apply_filter
 from cubeproxy.views.show.media import rtp_connections
 from cubeproxy.views.show.phoneproxy import file_buffer, file_buffer_detail, phone_proxies, sessions
@@ -25,12 +35,20 @@ COMMANDS: dict[str, tuple[View, str]] = {
     "crypto pki trustpoints": (trustpoints, "trustpoints and their authorities"),
     "crypto pki trustpoints status": (trustpoint_status, "what each trustpoint has and lacks"),
     "dial-peer voice summary": (dial_peer_summary, "dial peers and the state of their nodes"),
+    "dspfarm profile": (farm_profiles, "profiles of DSP farms, their state and their sessions"),
+    "sccp": (sccp, "SCCP and the registration of each profile"),
+    "sccp ccm group": (sccp_groups, "groups of call managers"),
+    "sccp connections": (sccp_connections, "streams of calls over a DSP farm"),
+    "sccp statistics": (sccp_statistics, "messages to and from each DSP farm"),
+    "sdspfarm sessions": (farm_sessions, "streams as the call manager sees them"),
+    "sdspfarm units": (farm_units, "DSP farms that are registered here"),
     "sip-ua registration passthrough status": (passthrough_status, "registered phones"),
     "version": (version, "release, personality and media engine"),
     "voice class phone-proxy": (phone_proxies, "phone proxies and their dial peers"),
     "voice class phone-proxy file-buffer": (file_buffer, "files kept for the next phone"),
     "voice class phone-proxy file-buffer detail": (file_buffer_detail, "the same, file by file"),
     "voice class phone-proxy sessions": (sessions, "TFTP sessions of phones"),
+    "voice dsp group": (dsp_group, "credits of DSPs and what uses them"),
     "voip rtp connections": (rtp_connections, "media ports in use"),
 }
 

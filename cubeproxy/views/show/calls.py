@@ -67,16 +67,17 @@ def legs(sources: Sources) -> Iterator[LegView]:
 
 def active_summary(sources: Sources) -> str:
     count = 2 * len(sources.border.calls)
+    farm = sum(2 for call in sources.border.calls if _farm_parties(sources, call))
     rows = [
         ("Telephony call-legs", 0),
         ("SIP call-legs", count),
         ("H323 call-legs", 0),
         ("Call agent controlled call-legs", 0),
-        ("SCCP call-legs", 0),
+        ("SCCP call-legs", farm),
     ]
     if sources.config.personality is Personality.IOSXE:
         rows.append(("STCAPP call-legs", 0))
-    rows += [("Multicast call-legs", 0), ("Total call-legs", count)]
+    rows += [("Multicast call-legs", 0), ("Total call-legs", count + farm)]
     return "".join(f"{name}: {number}\n" for name, number in rows)
 
 
@@ -87,7 +88,45 @@ def total_calls(sources: Sources) -> str:
 def active_brief(sources: Sources) -> str:
     render = _xe if sources.config.personality is Personality.IOSXE else _ios
     summary = active_summary(sources)
-    return "\n".join([summary, *(render(sources, view) for view in legs(sources)), summary])
+    rows = [render(sources, view) for view in legs(sources)]
+    for call in sources.border.calls:
+        rows += _sccp_legs(sources, call)
+    return "\n".join([summary, *rows, summary])
+
+
+def _farm_parties(sources: Sources, call: Call) -> tuple[int, int] | None:
+    """The streams of a DSP farm that carries this call; None when none does."""
+    pool = sources.transcoders
+    session = pool.farm_session(call.session) if pool is not None and call.session else None
+    return session.machine.parties if session is not None else None
+
+
+def _sccp_legs(sources: Sources, call: Call) -> list[str]:
+    """The two legs towards the farm: the clear one, then the secure one, each with the counters of its SIP leg."""
+    parties = _farm_parties(sources, call)
+    service = sources.config.telephony
+    if parties is None or service is None or service.source_address is None:
+        return []
+    host, port = service.source_address
+    views = sorted((view for view in legs(sources) if view.call is call), key=lambda view: view.srtp)
+    rows = []
+    for place, view in enumerate(views, 3):
+        packets = _packets(view.counters)
+        rows.append(
+            "\n".join(
+                [
+                    (
+                        f"{call.ticket:<4X} : {parties[view.leg.index]} {_date(sources, call)[1:]}.{place} +0"
+                        " pid:0 Originate  connecting"
+                    ),
+                    f" dur {_duration(_seconds(sources, call))} {packets} dscp:0 media:0",
+                    f" IP {host}:{port} {_media(view)}",
+                    *_tail(),
+                    "",
+                ]
+            )
+        )
+    return rows
 
 
 def active_compact(sources: Sources) -> str:
@@ -127,18 +166,26 @@ def _xe(sources: Sources, view: LegView) -> str:
 
 def _head(sources: Sources, view: LegView, tos: str) -> list[str]:
     call, leg, counters = view.call, view.leg, view.counters
-    started = sources.wall_time(call.started_at)
-    date = f"*{started:%H:%M:%S}.{started.microsecond // 1000:03d} UTC {started:%a %b} {started.day} {started.year}"
+    date = _date(sources, call)
     connect = round((call.connected_at - call.started_at) * 1000) if call.connected_at is not None else 0
     xe = sources.config.personality is Personality.IOSXE
     uptime = f"{sources.uptime_ms(call.started_at)}ms.{leg.index + 1} ({date})"
     start = uptime if xe else f"{date[1:]}.{leg.index + 1}"
     who = f"pid:{leg.peer.tag} {view.direction} {leg.number} {STATES[call.state]}"
-    packets = f"tx:{counters.sent}/{counters.sent_octets} rx:{counters.received}/{counters.received_octets}"
+    packets = _packets(counters)
     return [
         f"{call.ticket:<4X} : {leg.id} {start} +{connect} {who}",
         f" dur {_duration(_seconds(sources, call))} {packets} dscp:0 media:0{tos}",
     ]
+
+
+def _date(sources: Sources, call: Call) -> str:
+    started = sources.wall_time(call.started_at)
+    return f"*{started:%H:%M:%S}.{started.microsecond // 1000:03d} UTC {started:%a %b} {started.day} {started.year}"
+
+
+def _packets(counters: StreamCounters) -> str:
+    return f"tx:{counters.sent}/{counters.sent_octets} rx:{counters.received}/{counters.received_octets}"
 
 
 def _media(view: LegView) -> str:
