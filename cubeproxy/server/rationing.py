@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from cubeproxy.protocols.errors import RemoteProtocolError
 from cubeproxy.protocols.sip.message import Request
 from cubeproxy.protocols.values import Event, Flow, Severity
 from cubeproxy.transport.limits import Bucket
@@ -28,7 +29,7 @@ class Rationing:
 
     def allows(self, device: str, request: Request, now: float) -> bool:
         """Whether this request may go on. A refused one costs nothing: who keeps to the rate is always served."""
-        if not self._rate or request.method in FREE or request.to_tag:
+        if not self._rate or request.method in FREE or _inside(request):
             return True
         bucket = self._buckets.get(device)
         if bucket is None:
@@ -40,6 +41,14 @@ class Rationing:
         if bucket.empty(now):
             return False
         bucket.take(1, now)
+        return True
+
+
+def _inside(request: Request) -> bool:
+    """Whether it belongs to a dialog. One that cannot be read begins nothing either: it will be answered with 400."""
+    try:
+        return bool(request.to_tag)
+    except RemoteProtocolError:
         return True
 
 

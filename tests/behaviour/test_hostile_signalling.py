@@ -59,6 +59,8 @@ SPOILT: dict[str, tuple[Callable[[bytes], bytes], int, bool]] = {
     "version 7": (lambda m: m.replace(b"SIP/2.0\r\nVia", b"SIP/7.0\r\nVia"), 505, False),
     "no CSeq": (lambda m: m.replace(b"CSeq:", b"X-CSeq:"), 400, False),
     "no From": (lambda m: m.replace(b"From:", b"X-From:"), 400, False),
+    "To that is no address": (lambda m: m.replace(b"To: <sip:", b'To: <<sip:"'), 400, False),
+    "From that is no address": (lambda m: m.replace(b"From: <sip:", b'From: ">sip:'), 400, False),
     "CSeq of another method": (lambda m: m.replace(b"1 OPTIONS", b"1 INVITE"), 400, False),
     "CSeq beyond 2^31": (lambda m: m.replace(b"1 OPTIONS", b"99999999999 OPTIONS"), 400, False),
     "CSeq in Arabic digits": (lambda m: m.replace(b"1 OPTIONS", "\u0661 OPTIONS".encode()), 400, False),

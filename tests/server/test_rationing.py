@@ -50,6 +50,12 @@ def test_a_call_can_always_be_ended(free: Request) -> None:
     assert rationing.allows("SEP001122334455", free, 0.0)
 
 
+def test_what_cannot_be_read_is_left_to_those_who_answer_it() -> None:
+    rationing = Rationing(RATE)
+    allowed(rationing, 1000, 0.0)
+    assert rationing.allows("SEP001122334455", request(tag='>;"tag=<<'), 0.0)
+
+
 def test_no_rate_is_no_limit() -> None:
     assert allowed(Rationing(0.0), 1000, 0.0) == 1000
 
