@@ -108,6 +108,7 @@ def farm(
     module: Annotated[str, typer.Option(help="The module that limits the sessions, PVDM3-64; none: software.")] = "",
     workers: Annotated[int, typer.Option(min=1, max=64, help="Media worker processes of each profile.")] = 1,
     ports: Annotated[tuple[int, int], typer.Option(help="First and last port of the farm's media.")] = PORTS,
+    drain: Annotated[float, typer.Option(min=0, help="Seconds that sessions may go on after SIGTERM.")] = 60.0,
     log_format: Annotated[LogFormat, typer.Option(help="Operator events as text or JSON lines.")] = LogFormat.TEXT,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Debug events too.")] = False,
 ) -> None:
@@ -122,6 +123,7 @@ def farm(
             find_module(module) if module else None,
             workers=workers,
             ports=ports,
+            drain=drain,
             json_lines=log_format is LogFormat.JSON,
             level=Severity.DEBUG if verbose else Severity.INFO,
         )

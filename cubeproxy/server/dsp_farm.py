@@ -2,18 +2,20 @@
 
 Every `associate profile N register NAME` of a `sccp ccm group` is a registration with its own connection and its own
 media workers. Media comes to the address of the group's interface; the call manager is one of the group, by priority.
-It ends like the proxy: SIGTERM unregisters and stops.
+It ends like the proxy: the first SIGTERM takes it out of service and lets its sessions finish within a limit, a second
+one ends them; then it unregisters.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import resource
 import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Any, TextIO
 
 import uvloop
 
@@ -141,6 +143,14 @@ class Registration:
         self._loop = asyncio.get_running_loop()
         await self._media.start()
         self._act(self.client.start(self._loop.time()))
+
+    async def drain(self, within: float) -> None:
+        """Take no new sessions, and wait for those in progress, at most `within` seconds."""
+        self._act(self.client.withdraw())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while self.channels.conferences:  # noqa: ASYNC110 - what a peer closes sets no event
+                    await asyncio.sleep(0.05)
 
     async def stop(self) -> None:
         """Unregister, and let go of everything."""
@@ -281,6 +291,7 @@ def run_farm(
     *,
     workers: int = 1,
     ports: tuple[int, int] = PORTS,
+    drain: float = 60.0,
     json_lines: bool = False,
     level: Severity = Severity.INFO,
     out: TextIO = sys.stderr,
@@ -290,24 +301,29 @@ def run_farm(
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(plans(config, module), workers, ports, json_lines, level, out))
+        log = EventLog(out, json_lines=json_lines, level=level, clock=runner.get_loop().time)
+        runner.run(_serve(plans(config, module), workers, ports, drain, log))
 
 
-async def _serve(
-    wanted: list[Plan], workers: int, ports: tuple[int, int], json_lines: bool, level: Severity, out: TextIO
-) -> None:
+async def _serve(wanted: list[Plan], workers: int, ports: tuple[int, int], drain: float, log: EventLog) -> None:
     loop = asyncio.get_running_loop()
-    log = EventLog(out, json_lines=json_lines, level=level, clock=loop.time)
-    finished = asyncio.Event()
+    signals: asyncio.Queue[int] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, finished.set)
+        loop.add_signal_handler(number, signals.put_nowait, number)
     farms = [Registration(plan, log, workers=workers, ports=ports) for plan in wanted]
     try:
         for farm in farms:
             await farm.start()
             text = f"DSP farm {farm.plan.name}: {farm.plan.sessions} sessions on {farm.plan.address}"
             log.write(Event("dsp.farm", Severity.NOTICE, text, device=farm.plan.name))
-        await finished.wait()
+        await signals.get()
+        waiting: list[asyncio.Future[Any]] = [
+            asyncio.gather(*(farm.drain(drain) for farm in farms)),
+            asyncio.ensure_future(signals.get()),
+        ]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for one in waiting:
+            one.cancel()
     finally:
         for farm in farms:
             await farm.stop()

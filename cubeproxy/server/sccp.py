@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import Protocol, cast
 
 from cubeproxy.protocols.errors import RemoteProtocolError
 from cubeproxy.protocols.sccp.frame import Framer
 from cubeproxy.protocols.sccp.registry import Message, Unknown, encode
-from cubeproxy.protocols.values import Address
+from cubeproxy.protocols.values import Address, Event, Severity
 
 MAX_CONNECTIONS = 32
 MAX_UNSENT = 1 << 20  # octets that a peer may leave unread
@@ -76,10 +77,13 @@ class SccpConnection(asyncio.Protocol):
 
 
 class SccpListener:
-    """The call manager's port. More than MAX_CONNECTIONS at a time are closed unread."""
+    """The call manager's port. Hosts that `admits` does not like are closed unread, and so are more than
+    MAX_CONNECTIONS at a time: nobody outside can take the places of those who belong here."""
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: Owner, admits: Callable[[str], bool], on_report: Callable[[Event], None]) -> None:
         self._owner = owner
+        self._admits = admits
+        self._on_report = on_report
         self._connections: dict[int, SccpConnection] = {}
         self._made = 0
         self._server: asyncio.Server | None = None
@@ -112,14 +116,23 @@ class SccpListener:
         return SccpConnection(self, self._made)
 
     def opened(self, connection: SccpConnection) -> None:
-        self._connections[connection.number] = connection
-        if len(self._connections) > MAX_CONNECTIONS:
-            connection.close("too many connections")
-        self._owner.opened(connection)
+        cause = ""
+        if not self._admits(connection.peer[0]):
+            cause = "SCCP in the clear is for DSP farms on this box"
+        elif len(self._connections) >= MAX_CONNECTIONS:
+            cause = "too many connections"
+        if not cause:
+            self._connections[connection.number] = connection
+            self._owner.opened(connection)
+            return
+        host, port = connection.peer
+        text = f"SCCP connection from {host} refused: {cause}"
+        self._on_report(Event("sccp.refused", Severity.WARNING, text, peer=f"{host}:{port}", cause=cause))
+        connection.close(cause)
 
     def received(self, connection: SccpConnection, message: Message | Unknown | RemoteProtocolError) -> None:
         self._owner.received(connection, message)
 
     def ended(self, connection: SccpConnection, cause: str) -> None:
-        self._connections.pop(connection.number, None)
-        self._owner.ended(connection, cause)
+        if self._connections.pop(connection.number, None) is not None:
+            self._owner.ended(connection, cause)

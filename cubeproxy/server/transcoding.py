@@ -12,6 +12,7 @@ from typing import Any
 
 from cubeproxy.config.model import Config
 from cubeproxy.media.counters import Health
+from cubeproxy.media.transcoders.admission import own_addresses
 from cubeproxy.media.transcoders.pool import Effect, TranscoderPool, members_of
 from cubeproxy.media.transcoders.words import SccpClose, SccpSend
 from cubeproxy.protocols.errors import ConfigError, RemoteProtocolError
@@ -43,7 +44,8 @@ class TranscodingService:
         self._on_event = on_event
         self._on_report = on_report
         self._media = MediaService(self._inner, config.rtp_ports, on_report=on_report, **settings)
-        self._listener = SccpListener(self)
+        own = own_addresses(config)
+        self._listener = SccpListener(self, own.__contains__, on_report)
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 

@@ -44,8 +44,10 @@ class FarmProcess:
     async def stop(self) -> int:
         """SIGTERM; the exit code."""
         assert self.process is not None
-        if self.process.returncode is None:
-            self.process.terminate()
+        for _ in range(2):  # the second does not wait for the calls
+            if self.process.returncode is None:
+                self.process.terminate()
+                await asyncio.sleep(0.2)
         return await self.process.wait()
 
     async def kill(self) -> None:

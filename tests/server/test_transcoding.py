@@ -231,6 +231,23 @@ async def test_the_limit_of_the_farm_is_the_limit_of_calls() -> None:
 
 
 @live
+async def test_a_farm_that_drains_takes_no_call_and_lets_those_in_progress_finish() -> None:
+    async with running() as box, farm(box) as registration:
+        reserved, phones = await box.call()
+        await flowing(box, reserved, phones)
+        draining = asyncio.ensure_future(registration.drain(PATIENCE))
+        async with asyncio.timeout(PATIENCE):
+            while not isinstance(refused := await box.reserve(), MediaRefused):
+                assert isinstance(refused, MediaReserved)
+                box.service.handle(ReleaseMedia(refused.session))
+        assert refused.cause == "pool-full"
+        await talk(reserved, phones)
+        assert not draining.done()
+        box.service.handle(ReleaseMedia(reserved.session))
+        await asyncio.wait_for(draining, PATIENCE)
+
+
+@live
 async def test_a_reset_farm_registers_again() -> None:
     async with running() as box, farm(box) as registration:
         box.service.reset_farms()
@@ -302,7 +319,7 @@ async def read_all(reader: asyncio.StreamReader) -> bytes:
 @live
 async def test_what_is_no_sccp_is_cut_off() -> None:
     async with running() as box:
-        reader, writer = await asyncio.open_connection(*box.address)
+        reader, writer = await asyncio.open_connection(*box.address, local_addr=(CORE, 0))
         writer.write(b"GET / HTTP/1.1\r\nHost: cube\r\n\r\n")
         assert await read_all(reader) == b""
         writer.close()
@@ -322,10 +339,25 @@ async def test_a_stranger_is_told_and_gets_nothing() -> None:
 
 
 @live
+async def test_nobody_outside_takes_a_farms_place() -> None:
+    async with running() as box:
+        for _ in range(MAX_CONNECTIONS + 1):
+            reader, writer = await asyncio.open_connection(*box.address, local_addr=("127.0.41.99", 0))
+            assert await read_all(reader) == b""
+            writer.close()
+        assert {event.cause for event in box.reports if event.name == "sccp.refused"} == {
+            "SCCP in the clear is for DSP farms on this box"
+        }
+        async with farm(box):
+            assert isinstance(await box.reserve(), MediaReserved)
+
+
+@live
 async def test_connections_are_counted() -> None:
     async with running() as box:
-        streams = [await asyncio.open_connection(*box.address) for _ in range(MAX_CONNECTIONS)]
-        reader, writer = await asyncio.open_connection(*box.address)
+        here = (CORE, 0)
+        streams = [await asyncio.open_connection(*box.address, local_addr=here) for _ in range(MAX_CONNECTIONS)]
+        reader, writer = await asyncio.open_connection(*box.address, local_addr=here)
         assert await read_all(reader) == b""
         for _, open_writer in streams:
             open_writer.close()

@@ -159,6 +159,7 @@ class FarmClient(Machine):
         self.unanswered = 0  # keepalives, or registrations
         self.open: set[int] = set()  # parties with an open channel
         self.returning = False
+        self.withdrawn = False  # takes no new sessions
         self._interval = 30.0
         self._alarm_at = NEVER  # what the state waits for
         self._look_at = NEVER
@@ -181,6 +182,14 @@ class FarmClient(Machine):
     def stop(self, now: float) -> list[Output]:
         """Unregister, if registered, and go down."""
         return self.feed(Input.STOP, None, now)
+
+    def withdraw(self) -> list[Output]:
+        """Take no new sessions: all streams are told to be out of service, those in use go on."""
+        self.withdrawn = True
+        out: list[Output] = []
+        if self.state is State.ACTIVE:
+            self.tell_resources(out)
+        return out
 
     def connected(self, now: float) -> list[Output]:
         return self.feed(Input.CONNECTED, None, now)
@@ -294,6 +303,11 @@ class FarmClient(Machine):
         )
         self.send(request, out, version=0)
 
+    def tell_resources(self, out: list[Output]) -> None:
+        streams = 2 * self.settings.sessions
+        gone = streams if self.withdrawn else 0
+        self.send(MediaResourceNotification(self.settings.device_type, streams - gone, 0, gone), out)
+
     def arm_keepalive(self, now: float) -> None:
         self._alarm_at = now + self._interval
 
@@ -377,9 +391,8 @@ def hear(farm: FarmClient, _ack: KeepAliveAck, _now: float, _out: list[Output]) 
 
 
 def tell_capabilities(farm: FarmClient, _request: CapabilitiesRequest, _now: float, out: list[Output]) -> None:
-    settings = farm.settings
-    farm.send(CapabilitiesResponse(settings.capabilities), out)
-    farm.send(MediaResourceNotification(settings.device_type, 2 * settings.sessions), out)
+    farm.send(CapabilitiesResponse(farm.settings.capabilities), out)
+    farm.tell_resources(out)
 
 
 def hand_on(farm: FarmClient, message: Message, _now: float, out: list[Output]) -> None:

@@ -268,6 +268,17 @@ def test_leaving_ends_also_without_an_answer(how: str) -> None:
     stage.check(out, "disconnect", "connect 192.0.2.1", state=S.CONNECTING, deadline=deadline)
 
 
+def test_a_farm_that_withdraws_says_that_nothing_is_in_service() -> None:
+    stage = busy()
+    stage.check(stage.machine.withdraw(), "MediaResourceNotification 17", state=S.ACTIVE, deadline=22)
+    assert stage.message(MediaResourceNotification) == MediaResourceNotification(111, 0, 0, 20)
+    stage = registering()
+    assert stage.machine.withdraw() == []
+    stage.machine.receive(ACK, 2)
+    stage.outputs = stage.machine.receive(CapabilitiesRequest(), 3)
+    assert stage.message(MediaResourceNotification).out_of_service == 20
+
+
 # --- back to the better server -------------------------------------------------------------------------------
 
 
