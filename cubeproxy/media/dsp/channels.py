@@ -246,15 +246,26 @@ class Channels:
         if conference is None or leg is None or not conference.session:
             return [StartMediaTransmissionAck(*names, status=Status.INVALID_PARTY)]
         party = conference.parties[leg]
+        status = self._judge_start(start, party)
         try:
             key = start.encryption.master_key()
         except RemoteProtocolError:
-            return [StartMediaTransmissionAck(*names, status=Status.CODER_FAILED)]
-        if key is not None and not self.secure:
-            return [StartMediaTransmissionAck(*names, status=Status.CODER_FAILED)]
+            status, key = Status.CODER_FAILED, None
+        if status is not Status.OK:
+            return [StartMediaTransmissionAck(*names, status=status)]
         party.sending, party.send_key = _without_key(start), key
         host, port = conference.local[leg]
         return [self._update(conference), StartMediaTransmissionAck(*names, host, port)]
+
+    def _judge_start(self, start: StartMediaTransmission, party: Party) -> Status:
+        """A stream is sent as it is received: in one codec."""
+        if party.receiving is None or _rtp_name(start.codec) != _rtp_name(party.receiving.codec):
+            return Status.INVALID_CODEC
+        if start.period not in PERIODS:
+            return Status.INVALID_PACKET_SIZE
+        if not 0 < start.port < 65536 or (":" in start.host) != (":" in self.address):
+            return Status.ADDRESS_TYPE_UNAVAILABLE
+        return Status.CODER_FAILED if start.encryption.algorithm and not self.secure else Status.OK
 
     def _end(self, end: CloseReceiveChannel | StopMediaTransmission) -> list[Output]:
         conference = self.conferences.get(end.conference)

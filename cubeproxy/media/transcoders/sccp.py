@@ -214,6 +214,9 @@ class SccpFarms:
                 case machine.Ready(hosts) if placed is not None:
                     peer = self.farms[connection].peer[0]
                     first, second = (_host(host, peer) for host in hosts)
+                    if any((":" in host) != (":" in self.inside) for host, _port in (first, second)):
+                        out += self._end(placed, "the farm's address is of another family", now)
+                        continue
                     placed.hosts = first, second
                     out += self._hops(placed)
                 case machine.SessionFailed(_cause, text) if placed is not None:

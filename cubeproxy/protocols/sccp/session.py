@@ -136,6 +136,8 @@ class TranscoderSession(Machine):
                 return Input.REFUSED, (CAUSES.get(message.status, "no-transcoder"), f"the farm says: {text}")  # type: ignore[call-overload]
             more = len(self._waiting) > 1
             if isinstance(message, OpenReceiveChannelAck):
+                if not 0 < message.port < 65536:
+                    return Input.REFUSED, ("no-transcoder", f"the farm's port is {message.port}")
                 return Input.OPENED if more else Input.ALL_OPENED, message
             return Input.STARTED if more else Input.ALL_STARTED, message
         return None

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cubeproxy.media.commands import Update, encode
 from cubeproxy.media.dsp.channels import Channels, Output
 from cubeproxy.protocols.sccp.encryption import MediaEncryption
 from cubeproxy.protocols.sccp.media_messages import (
@@ -37,6 +38,7 @@ from cubeproxy.protocols.values import (
     StreamSpec,
     UpdateMedia,
 )
+from tests.protocols.sccp.values import messages
 
 HOST = "192.0.2.9"
 LOCAL = ((HOST, 4000), (HOST, 4002))
@@ -207,6 +209,15 @@ def test_a_transmission_needs_its_channel_and_a_key_that_is_one() -> None:
     assert acked(channels.receive(start())).status == Status.INVALID_PARTY
     channels.media(MediaReserved(1, 5, LOCAL))
     assert acked(channels.receive(start(99))).status == Status.INVALID_PARTY
+    for change, status in (
+        ({"codec": 0x0C}, Status.INVALID_CODEC),
+        ({"codec": 0x7777}, Status.INVALID_CODEC),
+        ({"period": 7}, Status.INVALID_PACKET_SIZE),
+        ({"port": 0}, Status.ADDRESS_TYPE_UNAVAILABLE),
+        ({"port": 65536}, Status.ADDRESS_TYPE_UNAVAILABLE),
+        ({"host": "2001:db8::1"}, Status.ADDRESS_TYPE_UNAVAILABLE),
+    ):
+        assert acked(channels.receive(start(**change))).status == status
     assert acked(channels.receive(start(encryption=MediaEncryption(3, bytes(16), bytes(14))))).status == 9
 
 
@@ -260,6 +271,7 @@ def test_statistics_of_a_call() -> None:
 
 
 ASKED = st.one_of(
+    messages().map(lambda drawn: drawn[0]),
     st.builds(secure_open, conference=st.integers(7, 8), party=st.integers(70, 73)),
     st.builds(start, st.integers(70, 73), conference=st.integers(7, 8)),
     st.builds(CloseReceiveChannel, st.integers(7, 8), st.integers(70, 73), st.just(0), st.integers(0, 1)),
@@ -286,6 +298,9 @@ def test_every_session_that_was_reserved_is_released_or_lost(asked: list[Any]) -
             out = channels.media(MediaReserved(waiting.pop(0), sessions, LOCAL))
         else:
             out = channels.media(MediaRefused(waiting.pop(0), "no-ports", ""))
+        for command in out:
+            if isinstance(command, UpdateMedia):
+                assert encode(Update(command.session, command.legs)), "a worker could not be told"
         waiting += [command.ticket for command in out if isinstance(command, ReserveMedia)]
         held -= {command.session for command in out if isinstance(command, ReleaseMedia)}
         assert len(channels.conferences) <= channels.limit

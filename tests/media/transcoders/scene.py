@@ -115,7 +115,7 @@ class Box:
         self.needs: list[Need] = []
         self.farms: dict[int, FakeFarm] = {}
         self.framers: dict[int, Framer] = {}
-        self.sent: list[bytes] = []
+        self.wire: list[tuple[bool, bytes]] = []  # whether the call manager spoke, and what
         self.now = 0.0
         self.refuse = False
         self._tickets = 0
@@ -195,7 +195,7 @@ class Box:
         self.run(self.pool.timeout(at))
 
     def _to_farm(self, connection: int, octets: bytes) -> None:
-        self.sent.append(octets)
+        self.wire.append((True, octets))
         farm = self.farms.get(connection)
         if farm is not None:
             self._from_farm(connection, farm.receive(octets, self.now))
@@ -203,6 +203,7 @@ class Box:
     def _from_farm(self, connection: int, parts: Sequence[bytes]) -> None:
         assert self.pool.farms is not None
         for part in parts:
+            self.wire.append((False, part))
             for message, _version in self.framers[connection].receive(part):
                 self.run(self.pool.heard(self.pool.farms.received(connection, message, self.now), self.now))
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from cubeproxy.media.commands import Update, encode
 from cubeproxy.media.leg import PASS_THROUGH
 from cubeproxy.protocols.sccp.farm import State
 from cubeproxy.protocols.sccp.media_messages import (
     CloseReceiveChannel,
     OpenReceiveChannel,
+    OpenReceiveChannelAck,
     PortHandling,
     StartMediaTransmission,
+    StartMediaTransmissionAck,
     StopMediaTransmission,
 )
 from cubeproxy.protocols.sccp.messages import RegisterReject
@@ -31,6 +37,7 @@ from tests.media.transcoders.scene import (
     config,
     hold,
 )
+from tests.protocols.sccp.values import HOSTS, messages
 
 
 def up(sessions: int = 2) -> Box:
@@ -349,3 +356,61 @@ def test_no_key_is_shown_by_anything_that_holds_one() -> None:
     text = repr(box.pool.farms._sessions) + repr(box.pool.farms.farms)
     for key in (THEIRS, OURS):
         assert repr(key.master[:4])[2:-1] not in text
+
+
+ODD = st.one_of(
+    messages().map(lambda drawn: drawn[0]),
+    st.builds(OpenReceiveChannelAck, st.integers(0, 3), HOSTS, st.integers(0, 70000), st.integers(0, 5)),
+    st.builds(StartMediaTransmissionAck, party=st.integers(0, 5), status=st.integers(0, 3)),
+    st.sampled_from(["tick", "update", "release", "reserve"]),
+)
+
+
+@given(st.lists(ODD, max_size=30))
+@settings(max_examples=150)
+def test_no_farm_can_break_the_pool(asked: list[Any]) -> None:
+    """Whatever a registered farm says: every session is carried or told to be lost, and workers can be told."""
+    box = up(sessions=3)
+    box.farms[1].mute = True
+    held: list[int] = []
+    assert box.pool.farms is not None
+    for one in [*asked, "tick", "tick"]:
+        seen = len(box.events)
+        if one == "reserve":
+            held += [session for session in [box.reserve()] if session]
+        elif one == "update" and held:
+            box.update(held[0])
+        elif one == "release" and held:
+            box.release(held.pop(0))
+        elif one == "tick":
+            box.ring((box.pool.deadline or box.now) + 0.1)
+        elif not isinstance(one, str):
+            box.run(box.pool.heard(box.pool.farms.received(1, one, box.now), box.now))
+        held = [session for session in held if not any(lost(event, session) for event in box.events[seen:])]
+        for session, legs in box.hops.items():
+            assert encode(Update(session, legs))
+    for session in held:
+        box.release(session)
+    assert box.hops == {}
+    assert box.pool.sessions == 0
+    assert box.pool.farms.sessions == {}
+
+
+def lost(event: object, session: int) -> bool:
+    return isinstance(event, MediaLost) and event.session == session
+
+
+def test_a_farm_of_another_address_family_is_of_no_use() -> None:
+    box = up()
+    box.farms[1].mute = True
+    session = box.reserve()
+    box.update(session)
+    assert box.pool.farms is not None
+    for answer in (
+        OpenReceiveChannelAck(0, "2001:db8::1", 4000, 1),
+        OpenReceiveChannelAck(0, FARM, 4002, 2),
+        StartMediaTransmissionAck(party=1),
+        StartMediaTransmissionAck(party=2),
+    ):
+        box.run(box.pool.heard(box.pool.farms.received(1, answer, 1), 1))
+    assert box.events[-1] == MediaLost(session, "the farm's address is of another family")

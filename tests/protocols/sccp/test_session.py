@@ -174,6 +174,14 @@ def test_a_channel_that_is_refused_fails(status: int, cause: str) -> None:
     assert close == CloseReceiveChannel(7, 71, 701, PortHandling.CLOSE)
 
 
+@pytest.mark.parametrize("port", [0, 65536])
+def test_a_port_that_is_none_fails(port: int) -> None:
+    stage = opening()
+    out = stage.machine.receive(replace(opened(0), port=port), 1)
+    words = (CLOSE, STOP, CLOSE, STOP, f"failed no-transcoder: the farm's port is {port}")
+    stage.check(out, *words, state=S.CLOSED, deadline=None)
+
+
 def test_a_transmission_that_is_refused_fails() -> None:
     stage = starting()
     out = stage.machine.receive(started(0, Status.INVALID_PARTY), 3)
