@@ -35,7 +35,7 @@ class Rate:
     seconds: float
     done: int
     failed: dict[str, int]
-    asked_of_core: int  # REGISTERs that arrived at the core side, warm-up left out
+    asked_of_core: int  # REGISTERs that arrived at the core side, retransmitted ones too, warm-up left out
     per_second: float
     cpu_ms_each: float
     per_second_and_core: float  # computed from the CPU time: what one core could do of this alone
