@@ -64,7 +64,7 @@ def test_it_shows_srtp_per_leg_in_the_routers_layout(honest):
 
 def test_its_artefacts_hold_what_it_claims(honest):
     _, report, _, out = honest
-    assert {"access.pcap", "core.pcap", "phone-1001-heard.wav", "phone-1002-heard.wav", "proxy.log"} <= set(
+    assert {"access.pcap", "core.pcap", "phone-1001-heard.wav", "phone-1002-heard.wav", "proxy.log", "boot.log"} <= set(
         report["artefacts"]
     )
     one, two = report["lab"]["tones_hz"]
@@ -73,6 +73,24 @@ def test_its_artefacts_hold_what_it_claims(honest):
     assert any(listen(read_wav(path), one).heard for path in out.glob("core-heard-*.wav"))
     assert not any(listen(read_wav(path), tone).heard for path in out.glob("access-heard-*.wav") for tone in (one, two))
     assert "inline:" not in "".join(path.read_text("latin-1") for path in out.glob("*.log"))
+
+
+def test_every_step_of_the_boot_says_what_was_trusted_and_why(honest):
+    _, _, printed, out = honest
+    log = (out / "boot.log").read_text()
+    for step, why in (
+        ("ctl", "taken on faith, since no list was held; it is signed by CN=cube.lab.example"),
+        ("itl", "a SAST of the CTL that was held"),
+        ("config", "signature by CN=cube.lab.example, listed for files in the CTL"),
+        ("capf", "CN=CAPF-1a2b3c4d is listed for CAPF in the CTL"),
+        ("lsc", "LSC CN=CP-8841-SEP001122334455 stored; asked by CN=CAPF-1a2b3c4d, proof: authentication string"),
+        ("identity", "LSC CN=CP-8841-SEP001122334455, issued by CN=CAPF-1a2b3c4d"),
+        ("register", "TLS with CN=cube.lab.example, listed as CCM+TFTP in the CTL"),
+    ):
+        assert re.search(rf"^{step} +ok .*{re.escape(why)}", log, re.MULTILINE), (step, log)
+    assert "REFUSED" not in log
+    assert log.splitlines()[0] in printed
+    assert "271828" not in log + (out / "proxy.log").read_text()
 
 
 def test_without_the_dissector_its_claim_is_unavailable_and_the_rest_holds(tmp_path):
@@ -101,15 +119,33 @@ FAULTS = [
     ),
     (
         ("--fault", "wrong-certificate"),
-        set(TITLES) - {"proxy.serves"},
+        set(TITLES) - {"proxy.serves", "boot.ctl", "boot.config", "boot.lsc"},
         "phones.registered",
         r"proxy: TLS .* refused: certificate .*CAPF-0badcafe.*no trustpoint vouches.*fix:",
     ),
     (
         ("--fault", "dead-core"),
-        set(TITLES) - {"proxy.serves"},
+        set(TITLES) - {"proxy.serves", "boot.ctl"},
         "phones.registered",
         r"503 Service Unavailable, Warning: 399 .*No core node answers",
+    ),
+    (
+        ("--fault", "foreign-ctl"),
+        {"boot.ctl", "boot.config", "boot.lsc", "boot.registered"},
+        "boot.ctl",
+        r"signer-unknown: nothing vouches for CN=cube.*the CTL stays in force",
+    ),
+    (
+        ("--fault", "damaged-config"),
+        {"boot.config", "boot.lsc", "boot.registered"},
+        "boot.config",
+        r"digest: the signature does not fit the bytes of SEP",
+    ),
+    (
+        ("--fault", "foreign-capf"),
+        {"boot.lsc", "boot.registered"},
+        "boot.lsc",
+        r"is not in the list that is held as CAPF: nothing was said",
     ),
 ]
 

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from cubelab.audio.tones import Hearing
+from cubelab.demo.boot import BootSeen
 from cubelab.demo.claims import ESSENTIAL, TITLES, Claim, Status, verdict
 from cubelab.demo.judge import judge
 from cubelab.demo.legs import read_legs, total_legs
 from cubelab.demo.observations import Complaint, Dissected, Heard, Observations, Registered
 from cubelab.eavesdropper.eavesdropper import Findings, Overheard
 from cubelab.eavesdropper.streams import Stream
+from cubelab.phone.diary import Line
 
 WIRE, CORE, PROXY = "127.1.40.1", "127.1.50.1", "127.1.10.1"
 TONES = (440, 1000)
@@ -50,6 +52,40 @@ Total call-legs: 4
 """
 
 
+BOOT = ("ctl", "itl", "config")
+
+
+def booted() -> BootSeen:
+    """What a phone says that boots, enrols, resets and registers."""
+    lines = [
+        Line(step, True, f"the {step} step")
+        for step in (
+            "ctl",
+            "itl",
+            "config",
+            "capf",
+            "lsc",
+            "identity",
+            "reset",
+            "ctl",
+            "config",
+            "identity",
+            "register",
+        )
+    ]
+    return BootSeen(
+        lines=lines,
+        roles=(0, 2, 4),
+        held="ab" * 20,
+        before={"node": "127.1.20.11", "security mode": "1", "transport": "4", "CAPF": "127.1.20.11"},
+        after={"node": PROXY, "security mode": "3", "transport": "3", "CAPF": PROXY},
+        capf_peers=("127.1.20.1",),
+        lsc="CN=SEP of CN=CAPF",
+        issued=True,
+        fingerprint="cd" * 32,
+    )
+
+
 def good() -> Observations:
     noise = [overheard(440, 0, host) for host in (PROXY, PROXY, "127.1.30.1", "127.1.30.2")]
     return Observations(
@@ -59,7 +95,12 @@ def good() -> Observations:
         core_host=CORE,
         command="cubeproxy run x.ios",
         ready_after=0.5,
-        registrations=[Registered(n, "SEP001122334455", True, "digest answered", True) for n in ("1001", "1002")],
+        core_own="127.1.20.1",
+        served="ab" * 20,
+        boot=booted(),
+        registrations=[
+            Registered(n, "SEP001122334455", True, "digest answered", True, "cd" * 32) for n in ("1001", "1002")
+        ],
         plain_offer=(488, "488 Not Acceptable Here"),
         call_ok=True,
         call_detail="200 OK",
@@ -100,14 +141,40 @@ def quiet(index: int) -> Callable[[Observations], None]:
     return change
 
 
+def refused(step: str) -> Callable[[Observations], None]:
+    def change(seen: Observations) -> None:
+        assert seen.boot is not None
+        seen.boot.lines = [
+            Line(step, False, f"the {step} step is refused") if line.step == step else line for line in seen.boot.lines
+        ]
+
+    return change
+
+
 FAILURES: list[tuple[str, Callable[[Observations], None], str]] = [
     (
         "proxy.serves",
         lambda s: (setattr(s, "ready_after", None), setattr(s, "proxy_trouble", "exit 1: line 3"))[0],
         "line 3",
     ),
+    ("boot.ctl", refused("ctl"), "the ctl step is refused"),
+    ("boot.ctl", lambda s: setattr(s.boot, "roles", (0, 2)), "it has no CAPF"),
+    ("boot.ctl", lambda s: setattr(s, "served", "ef" * 20), "not the list that the proxy serves"),
+    ("boot.ctl", lambda s: setattr(s.boot, "held", ""), "not the list that the proxy serves"),
+    ("boot.config", refused("config"), "the config step is refused"),
+    ("boot.config", lambda s: s.boot.after.update({"security mode": "1"}), "security mode is 1"),
+    ("boot.config", lambda s: s.boot.after.update({"node": "127.1.20.11"}), "node is 127.1.20.11"),
+    ("boot.config", lambda s: s.boot.before.update({"transport": "3"}), "security mode 1 -> 3"),  # nothing to turn
+    ("boot.config", lambda s: s.boot.after.clear(), "the config step"),
+    ("boot.lsc", refused("capf"), "the capf step is refused"),
+    ("boot.lsc", refused("lsc"), "the lsc step is refused"),
+    ("boot.lsc", lambda s: setattr(s.boot, "issued", False), "has issued no such certificate"),
+    ("boot.lsc", lambda s: setattr(s.boot, "capf_peers", ("127.1.30.1",)), "CAPF saw 127.1.30.1"),
+    ("boot.lsc", lambda s: setattr(s.boot, "capf_peers", ()), "CAPF saw nobody"),
+    ("boot.registered", refused("register"), "the register step is refused"),
+    ("boot.registered", lambda s: setattr(s.registrations[0], "shown", "00" * 32), "showed another certificate"),
     ("phones.registered", lambda s: s.registrations.pop(), "1001"),
-    ("phones.registered", lambda s: setattr(s.registrations[0], "ok", False), "digest"),
+    ("phones.registered", lambda s: setattr(s.registrations[1], "ok", False), "digest"),
     ("phones.registered", lambda s: setattr(s.registrations[0], "challenged", False), "digest"),
     ("access.strict", lambda s: setattr(s, "plain_offer", (200, "200 OK")), "200 OK"),
     ("access.strict", lambda s: setattr(s, "plain_offer", (500, "500 Oops")), "500"),
@@ -143,6 +210,26 @@ def test_what_was_not_seen_fails_its_claim_alone_and_says_why(claim_id, change, 
     assert [claim.id for claim in claims if claim.status is not Status.VERIFIED] == [claim_id]
     assert text in outcome(seen, claim_id).evidence
     assert verdict(claims) == 1
+
+
+def test_a_boot_that_stopped_fails_what_it_did_not_reach():
+    seen = good()
+    seen.boot = BootSeen([Line("ctl", True, "taken on faith")], "no configuration", (0, 2, 4), "ab" * 20)
+    seen.complaints = [Complaint("file.unreachable", "the cluster does not answer", "is it there?")]
+    failed = {claim.id: claim.evidence for claim in judge(seen) if claim.status is not Status.VERIFIED}
+    assert failed == {
+        "boot.config": "no configuration; proxy: the cluster does not answer; fix: is it there?",
+        "boot.lsc": "not reached: no configuration",
+        "boot.registered": "not reached: no configuration",
+    }
+
+
+def test_a_phone_that_booted_and_cannot_register_fails_both_claims():
+    seen = good()
+    seen.registrations[0].ok, seen.registrations[0].detail = False, "503"
+    failed = {claim.id: claim.evidence for claim in judge(seen) if claim.status is not Status.VERIFIED}
+    assert failed.keys() == {"boot.registered", "phones.registered"}
+    assert failed["boot.registered"] == "503"
 
 
 def test_packets_that_fail_authentication_are_named():

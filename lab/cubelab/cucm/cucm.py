@@ -21,6 +21,7 @@ from cubelab.agent.trust import read_certificates, read_identity, trusting
 from cubelab.agent.voice_call import VoiceCall
 from cubelab.cucm.bridge import Bridge
 from cubelab.cucm.registrar import Binding, Registrar
+from cubelab.phone.service_control import EVENT, body_of
 from cubelab.voice.negotiation import PLAIN, Negotiation, VoiceProfile
 from cubelab.voice.pacer import Pacer
 from cubelab.voice.voice import Source, Voice
@@ -159,6 +160,22 @@ class VirtualCucm(Switchboard):
         leg = call.leg = Leg(self.agent, call, self._contact(caller, way.local, way.transport), way)
         leg.call(self._invite(leg, binding, caller, call.negotiation.offer()))
         return call
+
+    async def control(self, number: str, action: str) -> int:
+        """Tell a registered phone to reset, restart or check its version; the status of its answer.
+
+        LookupError when nobody has registered the number, NoAnswer.
+        """
+        binding = self.registrar.find(number, asyncio.get_running_loop().time())
+        if binding is None:
+            raise LookupError(f"{number} is not registered")
+        way, uri = self._way(binding, binding.flow.local[0]), binding.contact.uri
+        server = f"<sip:{way.local[0]}>"
+        notify = new_request("NOTIFY", str(uri), server, f"<sip:{number}@{uri.host}>", self.agent.tokens)
+        _add(notify.headers, ("Contact", server), ("Event", EVENT), ("Subscription-State", "active"))
+        notify.headers.add("Content-Type", "text/plain")
+        notify.body = body_of(action, binding.call_id)
+        return (await self.agent.ask(notify, way)).status
 
     def _invite(self, leg: Leg, binding: Binding, caller: str, body: bytes) -> Request:
         """An INVITE as CUCM writes it, to the Contact that it knows."""

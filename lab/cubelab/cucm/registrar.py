@@ -30,6 +30,7 @@ class Binding:
     device: str  # "" when the Contact names none
     flow: Flow
     until: float  # on the clock of `now`
+    call_id: str = ""  # of its REGISTER: a service-control names it
 
 
 class Registrar:
@@ -80,7 +81,7 @@ class Registrar:
             self.on_change(number, None)
         else:
             granted = min(wanted, MAX_EXPIRES)
-            binding = Binding(number, contact, _device(contact), flow, now + granted)
+            binding = Binding(number, contact, _device(contact), flow, now + granted, request.call_id)
             self.bindings[number] = binding
             self.on_change(number, binding)
         self.accepted += 1

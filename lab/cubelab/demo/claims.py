@@ -34,6 +34,10 @@ class Claim:
 # In the order in which they are shown. The ids are stable: reports of different days can be compared.
 TITLES: Mapping[str, str] = {
     "proxy.serves": "The proxy runs from configuration text",
+    "boot.ctl": "A phone out of the box fetches the trust list and judges it",
+    "boot.config": "Its configuration is turned by the proxy, signed again, and verified by the phone",
+    "boot.lsc": "It enrols its certificate (LSC) with the cluster's CAPF through the relay on 3804",
+    "boot.registered": "It registers with that LSC, at the server that its trust list names",
     "phones.registered": "Both phones register over mutual TLS, digest end to end",
     "access.strict": "Plain RTP is refused on the secure access side",
     "call.up": "Phone 1 calls phone 2 through the cluster, keys agreed by SDES",

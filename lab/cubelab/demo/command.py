@@ -18,10 +18,10 @@ from cubelab.demo.judge import judge
 from cubelab.demo.observations import Observations
 from cubelab.demo.options import Access, DemoOptions, Fault
 from cubelab.demo.play import Play
-from cubelab.demo.report import print_report, write_report
+from cubelab.demo.report import print_report, write_boot, write_report
 from cubelab.demo.stage import Stage
 
-STEPS = 7
+STEPS = 8
 
 
 def command(
@@ -37,7 +37,7 @@ def command(
         Path | None, typer.Option(help="Configuration of the proxy instead of the sample.", exists=True, dir_okay=False)
     ] = None,
 ) -> None:
-    """An encrypted call through the proxy, proved: two phones, a cluster, an eavesdropper on either side."""
+    """A phone boots through the proxy and makes an encrypted call, proved: with a cluster and eavesdroppers."""
     out.mkdir(parents=True, exist_ok=True)
     options = DemoOptions(out.resolve(), access, fault, talk, config=config.resolve() if config else None)
     raise typer.Exit(perform(options, Console()))
@@ -46,12 +46,13 @@ def command(
 def perform(options: DemoOptions, console: Console) -> int:
     """Run the demo and print what it has shown; the exit code."""
     began = time.monotonic()
-    for old in [*options.out.glob("*.pcap"), *options.out.glob("*.wav"), options.out / "report.json"]:
+    for old in [file for kind in ("*.pcap", "*.wav", "report.json", "boot.log") for file in options.out.glob(kind)]:
         old.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="cubeproxy-") as scratch:
         seen, typed = _watch(options, Path(scratch), console)
     claims = judge(seen)
     print_report(console, seen, claims, options)
+    write_boot(options.out / "boot.log", seen)
     write_report(options.out / "report.json", claims, options, typed, time.monotonic() - began)
     return verdict(claims)
 

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable
 from cubelab.demo.claims import TITLES, Claim, Status
 from cubelab.demo.observations import Complaint, Heard, Observations
 from cubelab.eavesdropper.eavesdropper import Findings, Overheard
+from cubeproxy.protocols.trustlist import Role
 
 Outcome = tuple[bool, str]
+FIRST = "1001"  # the phone that boots
 
 
 def judge(seen: Observations) -> list[Claim]:
@@ -38,7 +40,67 @@ def serves(seen: Observations) -> Outcome | None:
 
 # Events of the proxy that explain a failure, by the beginning of their names.
 ABOUT_REGISTRATION = ("tls.", "registration.", "node.", "core.", "keepalive.")
+ABOUT_FILES = ("file.", "config.refused", "ctl.", "phoneproxy.")
 ABOUT_MEDIA = ("media.", "srtp.", "rtp.")
+
+
+def booted_ctl(seen: Observations) -> Outcome | None:
+    boot = seen.boot
+    if boot is None or (line := boot.first("ctl")) is None:
+        return None
+    if not line.good:
+        return False, line.text
+    missing = [role.name for role in (Role.SAST, Role.CCM_TFTP, Role.CAPF) if role not in boot.roles]
+    same = bool(boot.held) and boot.held == seen.served
+    parts = [line.text, *(f"it has no {name}" for name in missing)]
+    parts.append(
+        f"SHA-1 {boot.held[:16]} is what the proxy serves" if same else "it is not the list that the proxy serves"
+    )
+    return not missing and same, _join(parts)
+
+
+def booted_config(seen: Observations) -> Outcome | None:
+    boot = seen.boot
+    if boot is None:
+        return None
+    line = boot.last("config")
+    if line is None or not boot.after:
+        return False, _join([line.text if line else boot.stopped, *_of(seen.complaints, *ABOUT_FILES)])
+    wanted = {"node": seen.proxy_host, "security mode": "3", "transport": "3", "CAPF": seen.proxy_host}
+    wrong = [f"{name} is {boot.after.get(name)}" for name, value in wanted.items() if boot.after.get(name) != value]
+    turned = [f"{name} {old} -> {boot.after[name]}" for name, old in boot.before.items() if boot.after.get(name) != old]
+    return line.good and not wrong and len(turned) == len(wanted), _join([line.text, *turned, *wrong])
+
+
+def booted_lsc(seen: Observations) -> Outcome | None:
+    boot = seen.boot
+    if boot is None:
+        return None
+    capf, lsc = boot.first("capf"), boot.first("lsc")
+    if capf is None or lsc is None or not (capf.good and lsc.good):
+        refused = [line.text for line in (capf, lsc) if line is not None and not line.good]
+        return False, _join(refused or [f"not reached: {boot.stopped or 'no operation was pending'}"])
+    through = set(boot.capf_peers) == {seen.core_own}
+    parts = [capf.text, lsc.text]
+    parts.append(f"CAPF saw {'the proxy alone' if through else ', '.join(boot.capf_peers) or 'nobody'}")
+    if not boot.issued:
+        parts.append("the cluster has issued no such certificate")
+    return through and boot.issued, _join(parts)
+
+
+def booted_registered(seen: Observations) -> Outcome | None:
+    boot = seen.boot
+    if boot is None or (not boot.stopped and not seen.registrations):
+        return None
+    if boot.stopped or not boot.lsc:
+        return False, f"not reached: {boot.stopped or 'it has no LSC'}"
+    first = next((one for one in seen.registrations if one.number == FIRST), None)
+    if first is None or not first.ok:
+        return False, _join([first.detail if first else "no answer", *_of(seen.complaints, *ABOUT_REGISTRATION)])
+    line = boot.last("register")
+    if first.shown != boot.fingerprint:
+        return False, f"phone {FIRST} showed another certificate than {boot.lsc}"
+    return line is not None and line.good, _join([f"LSC {boot.lsc}", line.text if line else "no server was judged"])
 
 
 def registered(seen: Observations) -> Outcome | None:
@@ -150,6 +212,10 @@ def _end_of_call(byes: int | None) -> str:
 
 JUDGES: dict[str, Callable[[Observations], Outcome | None]] = {
     "proxy.serves": serves,
+    "boot.ctl": booted_ctl,
+    "boot.config": booted_config,
+    "boot.lsc": booted_lsc,
+    "boot.registered": booted_registered,
     "phones.registered": registered,
     "access.strict": strict,
     "call.up": call_up,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cubelab.audio.tones import Hearing
+from cubelab.demo.boot import BootSeen
 from cubelab.demo.legs import VoiceLeg
 from cubelab.eavesdropper.eavesdropper import Findings
 
@@ -16,6 +17,7 @@ class Registered:
     ok: bool
     detail: str  # "expires 3600 s, ..." or why not
     challenged: bool = False
+    shown: str = ""  # SHA-256 of the certificate that the phone showed
 
 
 @dataclass(slots=True)
@@ -65,6 +67,9 @@ class Observations:
     stopped: str = ""
     ready_after: float | None = None  # s
     proxy_trouble: str = ""
+    core_own: str = ""  # the proxy's address on the core side
+    served: str = ""  # SHA-1 of the trust list that the proxy says it serves
+    boot: BootSeen | None = None
     registrations: list[Registered] = field(default_factory=list)
     plain_offer: tuple[int, str] | None = None  # status and text of the answer
     call_ok: bool | None = None

@@ -9,9 +9,12 @@ from pathlib import Path
 
 class Fault(StrEnum):
     NONE = "none"
-    WRONG_CERTIFICATE = "wrong-certificate"  # phone 1 has an LSC of somebody else's CAPF
+    WRONG_CERTIFICATE = "wrong-certificate"  # phone 1 shows an LSC of somebody else's CAPF
     WRONG_KEY = "wrong-key"  # phone 1 encrypts with another key than it announces
     DEAD_CORE = "dead-core"  # nobody listens at the cluster's addresses
+    FOREIGN_CTL = "foreign-ctl"  # phone 1 comes with the trust list of somebody else's cluster
+    DAMAGED_CONFIG = "damaged-config"  # phone 1's configuration changes between the proxy and the phone
+    FOREIGN_CAPF = "foreign-capf"  # behind the relay answers a CAPF that is not in the trust list
 
 
 class Access(StrEnum):

@@ -10,6 +10,7 @@ from cubelab.agent.agent import NoAnswer
 from cubelab.agent.voice_call import CallFailed, VoiceCall
 from cubelab.audio.tones import listen
 from cubelab.audio.wav import write_wav
+from cubelab.demo.boot import fingerprint_of, watch_boot
 from cubelab.demo.dissector import TOOL, dissect
 from cubelab.demo.legs import read_legs, total_legs
 from cubelab.demo.observations import Heard, Observations, Registered
@@ -17,6 +18,7 @@ from cubelab.demo.proxy import ProxyFailed
 from cubelab.demo.stage import NUMBERS, Stage
 from cubelab.eavesdropper.eavesdropper import eavesdrop
 from cubelab.phone.phone import RegistrationFailed, VirtualPhone
+from cubelab.pki.lab import Identity
 from cubelab.voice.negotiation import PLAIN
 from cubelab.voice.voice import Voice
 
@@ -39,6 +41,7 @@ class Play:
             proxy_host=stage.network.access,
             access_host=stage.network.access_wire,
             core_host=stage.network.core_wire,
+            core_own=stage.network.core,
             command=f"cubeproxy run {stage.proxy.arguments[1].rpartition('/')[2]}",
         )
         self._progress = progress
@@ -48,6 +51,7 @@ class Play:
         """All acts; the last ones come whatever happened before."""
         acts: tuple[tuple[str, Callable[[], Awaitable[None]]], ...] = (
             ("starting the cluster and the proxy", self._open),
+            ("booting phone 1: trust list, configuration, certificate", self._boot),
             ("registering two phones over mutual TLS", self._register),
             ("offering plain RTP to the secure access side", self._offer_plain),
             ("calling from phone 1 to phone 2", self._call),
@@ -75,6 +79,16 @@ class Play:
             self.seen.proxy_trouble = str(error)
             raise Stop("the proxy did not start") from None
 
+    async def _boot(self) -> None:
+        """A phone that cannot boot is a failed claim; the call is shown all the same, with an LSC made beforehand."""
+        stage = self.stage
+        device = stage.phones[0].settings.device
+        self.seen.boot = await watch_boot(stage.booting, stage.flash, stage.cluster, device, PATIENCE)
+        self.seen.served = stage.proxy.field("ctl.serving", "sha1")
+        if not self.seen.boot.stopped:
+            stage.adopt_booted()
+        await stage.start_phones()
+
     async def _register(self) -> None:
         await asyncio.gather(*(self._register_one(phone) for phone in self.stage.phones))
         self.seen.registrations.sort(key=lambda one: one.number)
@@ -83,16 +97,17 @@ class Play:
 
     async def _register_one(self, phone: VirtualPhone) -> None:
         s = phone.settings
+        shown = fingerprint_of(Identity(s.certificate, s.key)) if s.certificate and s.key else ""
         try:
             async with asyncio.timeout(PATIENCE):
                 done = await phone.register()
         except (RegistrationFailed, TimeoutError) as error:
             detail = str(error) or f"no answer in {PATIENCE:.0f} s"
-            self.seen.registrations.append(Registered(s.number, s.device, False, _why(phone, detail)))
+            self.seen.registrations.append(Registered(s.number, s.device, False, _why(phone, detail), shown=shown))
             return
         digest = "digest answered" if done.challenged else "no digest"
         detail = f"{digest}, expires {done.expires} s"
-        self.seen.registrations.append(Registered(s.number, s.device, True, detail, done.challenged))
+        self.seen.registrations.append(Registered(s.number, s.device, True, detail, done.challenged, shown))
 
     async def _offer_plain(self) -> None:
         call = await self.stage.phones[0].call(NUMBERS[1], voice=PLAIN)

@@ -97,6 +97,12 @@ class ProxyProcess:
                 found[-1].fix = fix[1]
         return found
 
+    def field(self, event: str, name: str) -> str:
+        """A field of the last event of that name in its log, "" when there is none."""
+        text = self.log.read_text("utf-8", "replace") if self.log.exists() else ""
+        found = re.findall(rf"^\S+ %\w+ {re.escape(event)}: .* {re.escape(name)}=(\S+)", text, re.MULTILINE)
+        return str(found[-1]) if found else ""
+
     def _last_words(self) -> str:
         lines = self.log.read_text("utf-8", "replace").strip().splitlines()
         return " / ".join(lines[-3:]) or "it said nothing"

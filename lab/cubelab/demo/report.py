@@ -32,6 +32,10 @@ def table(claims: Sequence[Claim]) -> Table:
 
 
 def print_report(console: Console, seen: Observations, claims: Sequence[Claim], options: DemoOptions) -> None:
+    if seen.boot:
+        console.print("[bold]what phone 1 trusted while it booted, and why[/]")
+        for line in seen.boot.lines:
+            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
     if seen.show:
         console.print("[bold]show call active voice brief[/]")
         console.print(seen.show, markup=False, highlight=False, soft_wrap=True)
@@ -46,6 +50,11 @@ def print_report(console: Console, seen: Observations, claims: Sequence[Claim], 
         for claim in failed:
             if not claim.evidence.startswith("not reached"):
                 console.print(f"  {claim.id}: {escape(claim.evidence)}", highlight=False, soft_wrap=True)
+
+
+def write_boot(path: Path, seen: Observations) -> None:
+    """The phone's own words, a line a step."""
+    path.write_text("".join(f"{line}\n" for line in seen.boot.lines) if seen.boot else "", "utf-8")
 
 
 def write_report(path: Path, claims: Sequence[Claim], options: DemoOptions, command: str, seconds: float) -> None:

@@ -16,7 +16,7 @@ from cubelab.phone.diary import Diary
 from cubelab.phone.download import Downloader, File
 from cubelab.phone.enrolment import Enrolment
 from cubelab.phone.flash import CTL, ITL, Flash
-from cubelab.phone.rules import contents, judge_file, judge_list, name_of, pinned
+from cubelab.phone.rules import contents, judge_file, judge_list, name_of, pinned, role_name
 from cubelab.phone.settings import PhoneSettings
 from cubelab.phone.verification import NotVerified, Verification
 from cubelab.pki.issue import issuer_name, short_name
@@ -314,7 +314,7 @@ class Boot:
                 fix="list it with role CCM+TFTP",
             )
         self.diary.note(
-            "register", f"TLS with {subject}, listed as {Role(match[0].role).name} in the {name_of(match[1])}"
+            "register", f"TLS with {subject}, listed as {role_name(match[0].role)} in the {name_of(match[1])}"
         )
         return DeviceIdentity("", subject, issuer, "peer", name_of(match[1]), match[0].fingerprint)
 

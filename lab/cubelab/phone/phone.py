@@ -17,12 +17,13 @@ from cubelab.agent.switchboard import Switchboard
 from cubelab.agent.trust import read_certificates, read_identity, trusting
 from cubelab.agent.voice_call import VoiceCall, quiet
 from cubelab.phone.dialect import contact_parameters, invite_headers, register_headers
+from cubelab.phone.service_control import is_service_control, read_action
 from cubelab.phone.settings import PhoneSettings
 from cubelab.voice.negotiation import Negotiation, VoiceProfile
 from cubelab.voice.pacer import Pacer
 from cubelab.voice.voice import Voice
 from cubeproxy.protocols.sip.layer import ServerKey
-from cubeproxy.protocols.sip.message import Request, Response
+from cubeproxy.protocols.sip.message import Request, Response, response_to
 from cubeproxy.protocols.sip.timers import Timers
 from cubeproxy.protocols.values import Flow, Path, Target, Transport
 from cubeproxy.transport.tls import TlsClient
@@ -54,6 +55,7 @@ class VirtualPhone(Switchboard):
         self.settings = settings
         self.registration: Registration | None = None
         self.incoming: asyncio.Queue[VoiceCall] = asyncio.Queue()
+        self.controls: asyncio.Queue[str] = asyncio.Queue()  # actions of service-control that came in
         self._pacer = pacer
         self._timers = timers
         self._user = str(uuid.uuid4())  # a phone's Contact has a UUID for its user part
@@ -159,6 +161,15 @@ class VirtualPhone(Switchboard):
             self.agent.troubles.append(f"refresh failed: {error}")
             self.registration = None
             self._schedule(RETRY)
+
+    def other(self, key: ServerKey, request: Request, flow: Flow) -> None:
+        """A cluster's service-control is answered here, and carried out by whoever has the phone."""
+        if not is_service_control(request):
+            super().other(key, request, flow)
+            return
+        action = read_action(request, self._call_id)
+        self.agent.respond(key, response_to(request, 200, to_tag=self.agent.tokens.tag()))
+        self.controls.put_nowait(action)
 
     # Calls.
 

@@ -63,12 +63,13 @@ def name_of(held: TrustList) -> str:
 
 def contents(found: TrustList) -> str:
     """`4 records: SAST, CCM+TFTP, 2 CAPF`."""
-    known = Role.__members__.values()
-    counted = Counter(
-        Role(one.role).name.replace("_", "+") if one.role in known else f"role {one.role}" for one in found.records
-    )
+    counted = Counter(role_name(one.role) for one in found.records)
     roles = ", ".join(name if number == 1 else f"{number} {name}" for name, number in counted.items())
     return f"{len(found.records)} records: {roles}"
+
+
+def role_name(role: int) -> str:
+    return Role(role).name.replace("_", "+") if role in Role.__members__.values() else f"role {role}"
 
 
 def _vouches(held: TrustList, envelope: Envelope, roles: Collection[int]) -> bool:
