@@ -153,8 +153,6 @@ class Bindings:
         if not others:
             self._by_user.pop(binding.user, None)
 
-    # --- actions ------------------------------------------------------------------------------
-
     def keep(self, binding: Binding) -> None:
         pass
 

@@ -112,8 +112,6 @@ class Border:
         times = [t for t in (self.user.layer.deadline, self.user.alarms.deadline) if t is not None]
         return min(times) if times else None
 
-    # --- messages -------------------------------------------------------------------------------
-
     def _message(self, flow: Flow, event: MessageArrived, now: float) -> None:
         message = event.message
         try:
@@ -241,8 +239,6 @@ class Border:
         if side is Side.ACCESS or self.judge.trusts(flow):
             response = response_to(message, error.status, error.reason, to_tag=self.user.tokens.tag())
             self._stateless(flow, message, response)
-
-    # --- the end --------------------------------------------------------------------------------
 
     def _drain(self, drain: Drain, now: float) -> None:
         self.calls.draining = True

@@ -101,8 +101,6 @@ class Call:
         )
         self.calls.user.alarms.set(self, now + RING_LIMIT, lambda then: self.receive(Input.LIMIT, "no-answer", then))
 
-    # --- actions: setting up ------------------------------------------------------------------
-
     def invite(self, reserved: MediaReserved, now: float) -> None:
         self.session = reserved.session
         self.negotiation.set_local(*reserved.local)
@@ -234,8 +232,6 @@ class Call:
         path = self.calls.path_of(leg)
         self.hunt.acknowledged(leg.invite, leg.ack, path)
         self.calls.user.ack(leg.ack, path, now)
-
-    # --- the way out ---------------------------------------------------------------------------
 
     def refuse_caller(self, cause: str, now: float, text: str = "") -> None:
         """A row of the failure table to the caller, and one event for the operator."""

@@ -83,8 +83,6 @@ class Calls:
     def emit(self, effect: Effect) -> None:
         self.user.out.append(effect)
 
-    # --- new calls ------------------------------------------------------------------------------
-
     def invite(self, key: ServerKey, request: Request, flow: Flow, peer: Peer, now: float) -> None:
         """An INVITE outside a dialog."""
         self.user.respond(key, response_to(request, 100), now)
@@ -136,8 +134,6 @@ class Calls:
             fix=FAILURES[cause].fix,
             dial_peer=peer.tag,
         )
-
-    # --- inside calls ---------------------------------------------------------------------------
 
     def in_dialog(self, key: ServerKey, request: Request, flow: Flow, now: float) -> None:
         """A request with a To tag."""
@@ -239,8 +235,6 @@ class Calls:
                     break
         return next_hop(leg, self.plan)
 
-    # --- indexes --------------------------------------------------------------------------------
-
     def media_released(self, call: Call) -> None:
         self._sessions.pop(call.session, None)
 
@@ -263,8 +257,6 @@ class Calls:
             self.user.alarms.set(
                 (call, "session"), deadline, lambda then: call.receive(Input.LIMIT, "session-expired", then)
             )
-
-    # --- what the operator hears ----------------------------------------------------------------
 
     def connected(self, call: Call, now: float) -> None:
         self.total += 1

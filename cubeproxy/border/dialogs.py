@@ -51,8 +51,6 @@ class Dialogs:
         for key in self._keys.pop(call, ()):
             self._places.pop(key, None)
 
-    # --- the other face -------------------------------------------------------------------------
-
     def translate(self, request: Request, source: Leg) -> None:
         """Rewrite the dialogs that a Refer-To or a Replaces names, as the far face knows them.
 

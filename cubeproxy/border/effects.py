@@ -27,8 +27,6 @@ __all__ = [
     "Transmit",
 ]
 
-# --- events in -----------------------------------------------------------------------------------
-
 
 @dataclass(slots=True)
 class MessageArrived:
@@ -67,8 +65,6 @@ class Drain:
 
 
 BorderEvent = MessageArrived | Malformed | FlowClosed | PathFailed | Drain | MediaEvent
-
-# --- effects out ---------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)

@@ -175,8 +175,6 @@ class Negotiation:
             check_address(description, media, self._signalling)
         return description, place, media
 
-    # --- offers -------------------------------------------------------------------------------
-
     def _accept(self, side: Side, media: Media) -> Kind:
         offered_kind = Kind.SRTP if media.is_secure else Kind.RTP
         verdict = accept(side.peer.policy, side.peer.negotiate_cisco, offered_kind)
@@ -241,8 +239,6 @@ class Negotiation:
             side.lines = [CryptoLine.own(tag, key) for tag, key in enumerate(keys, 1)]
         crypto = [line.serialise() for line in side.lines]
         return self._media(side, media, formats, direction, crypto)
-
-    # --- answers ------------------------------------------------------------------------------
 
     def _take_answer(self, source: int, description: SessionDescription, media: Media) -> bytes:
         offer = self._offer
@@ -309,8 +305,6 @@ class Negotiation:
         numbered = renumbered(offer.formats, formats)
         media = self._media(side, answered, numbered, direction, crypto, parameters=offer.media)
         return self._describe(side, offer.description.with_only(offer.place, media))
-
-    # --- writing ------------------------------------------------------------------------------
 
     def _media(
         self,

@@ -66,8 +66,6 @@ class Watch:
         elif not self._open:
             self._wake_at(now, self._probe)
 
-    # --- probes: Waiter of an OPTIONS request -------------------------------------------------
-
     def response(self, response: Response, now: float) -> None:
         if response.status >= 200:
             self._answered(response.status not in BUSYOUT, now)
@@ -106,8 +104,6 @@ class Watch:
             peer=f"{target.host}:{target.port}",
             dial_peer=self.node.peer,
         )
-
-    # --- actions ------------------------------------------------------------------------------
 
     def probe_later(self, now: float) -> None:
         keepalive = self.node.keepalive

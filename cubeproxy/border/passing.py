@@ -119,8 +119,6 @@ class Passing:
             self.cancel(now)
         self._finish(response_to(self.request, 487), now)
 
-    # --- the answer -----------------------------------------------------------------------------
-
     def response(self, response: Response, now: float) -> None:
         if self._done:
             self._again(response, now)
@@ -197,8 +195,6 @@ class Passing:
     def _revert(self) -> None:
         if self._offered:
             self.call.negotiation.concluded(ok=False)
-
-    # --- the end of the transaction ---------------------------------------------------------------
 
     def _built(self, response: Response, body: bytes) -> Response:
         assert self.leg.dialog is not None

@@ -114,9 +114,6 @@ class Block:
     finish: Callable[[bytes, int], None]
 
 
-# --- handlers that many modes share ------------------------------------------------------------------
-
-
 def flag(attribute: str, *, on: bool = True) -> Handler[Any]:
     """A command without arguments; its `no` form takes it back."""
 

@@ -87,9 +87,6 @@ def _sections(config: Config) -> Lines:
         yield "!"
 
 
-# --- trust --------------------------------------------------------------------------------------------
-
-
 def _trustpoint(trustpoint: Trustpoint) -> Lines:
     yield f"crypto pki trustpoint {trustpoint.name}"
     yield from _text(" enrollment", trustpoint.enrollment)
@@ -117,9 +114,6 @@ def _hexadecimal(octets: bytes) -> Lines:
     """Eight groups of four octets a line, as the router prints them."""
     for start in range(0, len(octets), 32):
         yield "  " + octets[start : start + 32].hex(" ", -4).upper()
-
-
-# --- phone proxy ----------------------------------------------------------------------------------------
 
 
 def _ctl_file(ctl: CtlFile) -> Lines:
@@ -153,9 +147,6 @@ def _phone_proxy_globals(config: Config) -> Lines:
         yield f"voice-phone-proxy tftp-address {_host(config.tftp_address)}"
     if config.file_buffer:
         yield f"voice-phone-proxy file-buffer size {config.file_buffer.size} aging {config.file_buffer.aging}"
-
-
-# --- voice ----------------------------------------------------------------------------------------------
 
 
 def _voice_service(voice: VoiceService) -> Lines:
@@ -296,9 +287,6 @@ def _dial_peer_sip(peer: DialPeer) -> Lines:
     yield from _bind(f"{sip}bind", peer.bind_control, peer.bind_media)
 
 
-# --- interfaces, SIP user agent ---------------------------------------------------------------------------
-
-
 def _interface(interface: Interface) -> Lines:
     yield f"interface {interface.name}"
     yield from _text(" description", interface.description)
@@ -337,9 +325,6 @@ def _signaling(entry: CryptoSignaling) -> str:
     if entry.strict_cipher:
         words.append("strict-cipher")
     return " ".join(words)
-
-
-# --- transcoders ------------------------------------------------------------------------------------------
 
 
 def _voice_card(card: VoiceCard) -> Lines:
@@ -393,9 +378,6 @@ def _telephony(service: TelephonyService | None) -> Lines:
     yield from _unless(" max-dn", service.max_dn, 0)
     if service.source_address:
         yield f" ip source-address {service.source_address[0]} port {service.source_address[1]}"
-
-
-# --- words ------------------------------------------------------------------------------------------------
 
 
 def _text(command: str, value: str) -> Lines:

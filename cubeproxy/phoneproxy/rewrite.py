@@ -108,9 +108,6 @@ class _Work:
             self.changes.append(Change("/".join((*parent.path, name)), "", text))
 
 
-# --- rows ----------------------------------------------------------------------------------------------
-
-
 def nodes(work: _Work) -> None:
     """callManager: our address and ports. Of nodes behind one address of ours the first member stays."""
     seen: set[str] = set()

@@ -53,9 +53,6 @@ class Bundle:
     others: tuple[x509.Certificate, ...] = ()
 
 
-# --- crypto pki authenticate ---------------------------------------------------------------------------
-
-
 def load_authorities(data: bytes, trustpoint: str) -> list[x509.Certificate]:
     """The certificates of a file, PEM or DER. TrustError when there are none, or one that cannot vouch."""
     try:
@@ -109,9 +106,6 @@ def _stored(path: Path, trustpoint: str) -> list[x509.Certificate]:
         raise TrustError(f"{path} cannot be read: {error}", trustpoint=trustpoint, fix=f"replace {path}") from None
 
 
-# --- crypto pki enroll, self-signed ----------------------------------------------------------------------
-
-
 def enrol_selfsigned(
     folder: Path, trustpoint: str, common_name: str, now: datetime, names: Sequence[x509.GeneralName] = ()
 ) -> x509.Certificate:
@@ -149,9 +143,6 @@ def refuse_second_key(target: Path, trustpoint: str) -> None:
             trustpoint=trustpoint,
             fix=f"remove {target / KEY} and {CERTIFICATE} if that is meant",
         )
-
-
-# --- crypto pki import -------------------------------------------------------------------------------------
 
 
 def read_pkcs12(data: bytes, passphrase: bytes | None, trustpoint: str) -> Bundle:
@@ -227,9 +218,6 @@ def _path(bundle: Bundle) -> list[x509.Certificate]:
         path.append(found)
         issuer = found.issuer
     return path
-
-
-# --- crypto pki export, no crypto pki trustpoint --------------------------------------------------------------
 
 
 def export_pkcs12(bundle: Bundle, name: str, passphrase: bytes) -> bytes:

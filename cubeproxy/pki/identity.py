@@ -101,8 +101,6 @@ class _Judgement:
     def refuse(self, text: str, trustpoint: str = "", fix: str = "", alert: str = "rejected") -> TrustError:
         return TrustError(text, subject=self.subject, issuer=self.issuer, trustpoint=trustpoint, fix=fix, alert=alert)
 
-    # --- the chain -----------------------------------------------------------------------------------
-
     def _chain(self) -> tuple[list[x509.Certificate], str]:
         try:
             return self.anchors.chain(self.presented, self.now)
@@ -184,8 +182,6 @@ class _Judgement:
         fix = f"cubeproxy pki authenticate {trustpoint} --ca {file}.pem --nvram {self.anchors.folder}"
         known = trustpoint in self.anchors.certificates or trustpoint in self.anchors.unauthenticated
         return fix if known else f"configure `crypto pki trustpoint {trustpoint}`, then {fix}"
-
-    # --- strength, usage, revocation, name -----------------------------------------------------------
 
     def _check_strength(self, chain: Sequence[x509.Certificate], trustpoint: str) -> None:
         """Signatures up to the anchor (its own is not relied on), and all keys, the anchor's too."""

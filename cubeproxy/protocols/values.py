@@ -34,9 +34,6 @@ class Transport(Enum):
         return self is not Transport.UDP
 
 
-# --- paths -------------------------------------------------------------------------------------
-
-
 @dataclass(slots=True, frozen=True)
 class DeviceIdentity:
     """Who a TLS peer is, by its certificate: the one CN matched whole, and who vouched for it."""
@@ -72,9 +69,6 @@ class Target:
 
 
 Path = Flow | Target
-
-
-# --- media -------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True, frozen=True)
@@ -186,9 +180,6 @@ class StreamCounters:
     malformed: int = 0
     rtcp_dropped: int = 0
     jitter: int = 0  # RFC 3550 6.4.1, in timestamp units
-
-
-# --- events for the operator ----------------------------------------------------------------------
 
 
 class Severity(IntEnum):

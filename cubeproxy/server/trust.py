@@ -130,8 +130,6 @@ def _what(event: Event) -> tuple[str, str]:
     return event.name, event.text
 
 
-# --- what changed ---------------------------------------------------------------------------------------
-
 Prints = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]  # own, authorities, revocation lists
 
 

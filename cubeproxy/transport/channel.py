@@ -106,8 +106,6 @@ class TlsChannel:
             if name:
                 connection.set_tlsext_host_name(name.encode("idna"))
 
-    # --- what the connection's owner calls ------------------------------------------------------
-
     def start(self) -> bytes:
         """A client's first flight."""
         self._shake()
@@ -199,8 +197,6 @@ class TlsChannel:
         self._connection.set_app_data(None)
         self._chain.clear()
 
-    # --- what OpenSSL calls -----------------------------------------------------------------------
-
     def verify(self, certificate: crypto.X509, error: int, depth: int, good: bool) -> int:
         """OpenSSL's verify callback: collect the chain, judge it when the walk is over (it ends at depth 0).
 
@@ -231,8 +227,6 @@ class TlsChannel:
         self._stirred = True
         if self._post is not None and where & REPEATABLE:
             self._post.take(1, self._now())
-
-    # --- inside ---------------------------------------------------------------------------------------
 
     def _shake(self) -> None:
         try:

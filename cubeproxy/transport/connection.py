@@ -100,8 +100,6 @@ class StreamConnection(asyncio.Protocol):
         self._out_size = 0
         self._transport: asyncio.Transport | None = None
 
-    # --- asyncio.Protocol -------------------------------------------------------------------------
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of it
         transport.set_write_buffer_limits(high=self._limits.write_buffer)
@@ -156,8 +154,6 @@ class StreamConnection(asyncio.Protocol):
         finally:
             if self.channel is not None:
                 self.channel.dispose()
-
-    # --- what the owner calls -----------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
         """Send SIP octets with the next flush. The caller has looked at `flow.open`."""
@@ -237,8 +233,6 @@ class StreamConnection(asyncio.Protocol):
     def resume(self) -> None:
         if self._transport is not None and self.state is State.OPEN:
             self._transport.resume_reading()
-
-    # --- inside ---------------------------------------------------------------------------------------
 
     def _opened(self) -> None:
         self.state = State.OPEN

@@ -178,8 +178,6 @@ class ByteRelay:
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.sleep(0)  # the aborted transports report their end
 
-    # --- what the ends tell ---------------------------------------------------------------------------------
-
     def forwarded(self, session: Session, octets: int, *, up: bool) -> bool:
         """Count; False when the session has had enough and was cut."""
         session.last_used = self._clock()
@@ -200,8 +198,6 @@ class ByteRelay:
             other.transport.close()  # after what is still to be written to it
         if all(each.lost or each.transport is None for each in session.ends):
             self._finished(session)
-
-    # --- a session's way -----------------------------------------------------------------------------------------
 
     def _acceptable(self) -> None:
         assert self._sock is not None

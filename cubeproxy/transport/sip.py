@@ -83,8 +83,6 @@ class SipTransport:
         self._drained: asyncio.Event = asyncio.Event()
         self._closed = False
 
-    # --- the user's side -----------------------------------------------------------------------------
-
     async def listen(
         self,
         transport: Transport,
@@ -193,8 +191,6 @@ class SipTransport:
         """Connections that exist, TLS handshakes included, silent ones not."""
         return len(self._streams)
 
-    # --- what acceptors tell us --------------------------------------------------------------------------
-
     def new_flow(self, transport: Transport, local: Address, remote: Address) -> Flow:
         return Flow(next(self._numbers), transport, local, remote)
 
@@ -225,8 +221,6 @@ class SipTransport:
         """Something has a deadline: look at the clock from now on."""
         if self._ticker is None and not self._closed:
             self._ticker = self.loop.call_later(TICK, self.tick)
-
-    # --- what connections tell us --------------------------------------------------------------------------
 
     def connection_open(self, connection: StreamConnection) -> None:
         channel = connection.channel
@@ -299,8 +293,6 @@ class SipTransport:
         if not self._streams:
             self._drained.set()
 
-    # --- what UDP sockets tell us ----------------------------------------------------------------------------
-
     def datagram_message(self, flow: Flow, message: Request | Response) -> None:
         self.counters.came_in(message)
         try:
@@ -317,8 +309,6 @@ class SipTransport:
     def datagram_failed(self, flow: Flow, cause: str) -> None:
         self._fail(flow, cause)
         self._fail(target_of(flow), cause)
-
-    # --- sending -----------------------------------------------------------------------------------------------
 
     def _send_datagram(self, path: Path, flow: Flow, data: bytes) -> None:
         udp = self._udp.get(flow.local)
@@ -348,8 +338,6 @@ class SipTransport:
         dirty, self._dirty = self._dirty, []
         for connection in dirty:
             connection.flush()
-
-    # --- connections of our own making ---------------------------------------------------------------------------
 
     async def _connect(self, outgoing: Outgoing) -> None:
         target = outgoing.target
@@ -404,8 +392,6 @@ class SipTransport:
             del self._outgoing[outgoing.target]
         outgoing.take()
         self._fail(outgoing.target, cause)
-
-    # --- time and trouble ---------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
         """Look at all deadlines. The transport's own timer calls this."""

@@ -146,8 +146,6 @@ class Acceptor:
         self.guests.discard(guest)
         self._owner.accepted(guest)
 
-    # --- accepting ------------------------------------------------------------------------------------
-
     def _acceptable(self) -> None:
         for _ in range(ACCEPT_BATCH):
             try:

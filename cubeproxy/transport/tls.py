@@ -190,9 +190,6 @@ class TlsClient(TlsSettings):
                 self._sessions.popitem(last=False)
 
 
-# --- building a context ---------------------------------------------------------------------------------
-
-
 def _base_context(method: int, profile: Profile) -> SSL.Context:
     context = SSL.Context(method)
     if profile == "legacy":

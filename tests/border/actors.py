@@ -78,8 +78,6 @@ class Actor:
         parsed = parse_message(message.serialise())
         self.peer.scene.feed(MessageArrived(self.peer.flow, parsed))
 
-    # --- steps ----------------------------------------------------------------------------------
-
     def invite(self, number: str, body: bytes, headers: list[tuple[str, str]]) -> None:
         self.peer.calls(number, body, headers)
         assert self.peer.invite is not None

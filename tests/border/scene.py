@@ -110,8 +110,6 @@ class Scene:
         self.take(self.border.start(self.now))
         self.sent.clear()  # the first OPTIONS
 
-    # --- driving ------------------------------------------------------------------------------
-
     def take(self, effects: list[Effect]) -> None:
         for effect in effects:
             self.effects.append(effect)
@@ -164,8 +162,6 @@ class Scene:
     def fail(self, path: Path, cause: str = "refused") -> None:
         self.feed(PathFailed(path, cause))
 
-    # --- reading ------------------------------------------------------------------------------
-
     def next(self, host: str) -> Transmit:
         """The oldest unread message to a host."""
         for index, sent in enumerate(self.sent):
@@ -214,8 +210,6 @@ class Scene:
         counts.pop("user alarms")  # those of the registrations
         return {name: count for name, count in counts.items() if count}
 
-    # --- the cast -----------------------------------------------------------------------------
-
     def phone(self, number: str = "1001", device: str = "SEP001122334455", host: str = "203.0.113.7") -> Peer:
         return Peer(self, self.flow(Transport.TLS, ACCESS, (host, 40000), device), number, device)
 
@@ -254,8 +248,6 @@ class Peer:
     @property
     def host(self) -> str:
         return self.flow.remote[0]
-
-    # --- requests of this peer ------------------------------------------------------------------
 
     def says(self, text: str | Request) -> None:
         request = parse_message(text.encode("utf-8", "surrogateescape")) if isinstance(text, str) else text
@@ -401,8 +393,6 @@ class Peer:
         cancel.body = b""
         self.scene.feed(MessageArrived(self.flow, parse_message(cancel.serialise())))
 
-    # --- answers of this peer -------------------------------------------------------------------
-
     def answers(
         self,
         request: Request,
@@ -431,8 +421,6 @@ class Peer:
 
     def replies(self, text: str) -> None:
         self.scene.feed(MessageArrived(self.flow, parse_message(text.encode("utf-8", "surrogateescape"))))
-
-    # --- what this peer hears -------------------------------------------------------------------
 
     def hears(self, method: str) -> Request:
         """The next message to this peer, which has to be this request."""

@@ -17,9 +17,6 @@ def read(text: str) -> Config:
     return parse_config(textwrap.dedent(text))
 
 
-# --- modes ------------------------------------------------------------------------------------------
-
-
 def test_indentation_tells_which_mode_a_line_belongs_to() -> None:
     config = read("""
         dial-peer voice 1 voip
@@ -121,9 +118,6 @@ def test_a_mode_can_be_entered_again() -> None:
     assert (config.dial_peers[1].description, config.dial_peers[1].preference) == ("one", 3)
 
 
-# --- words ------------------------------------------------------------------------------------------
-
-
 def test_words_may_be_abbreviated_to_a_unique_prefix() -> None:
     config = read("""
         host cube
@@ -219,9 +213,6 @@ def test_a_remark_at_the_end_of_a_line_is_no_argument() -> None:
     assert config.ignored == []
 
 
-# --- no ---------------------------------------------------------------------------------------------
-
-
 def test_no_takes_back_what_was_said() -> None:
     config = read("""
         voice-phone-proxy P
@@ -257,9 +248,6 @@ def test_no_takes_back_what_was_said() -> None:
     assert list(config.dial_peers) == [1]
     assert config.uri_classes == {}
     assert not config.sip_ua.remote_party_id
-
-
-# --- what the commands say --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -360,9 +348,6 @@ def test_crypto_signaling_by_peer_and_default() -> None:
 
 def test_the_media_source_check_is_read() -> None:
     assert parse_config("sip-ua\n nat symmetric check-media-src\n").sip_ua.check_media_src
-
-
-# --- noise ------------------------------------------------------------------------------------------
 
 
 def test_a_banner_is_no_configuration() -> None:

@@ -97,9 +97,6 @@ def test_an_error_does_not_repeat_a_long_value() -> None:
     assert len(str(refused.value)) < 300
 
 
-# --- hostile text -----------------------------------------------------------------------------------
-
-
 FRAGMENTS = [
     *(
         "dial-peer voice 1 voip",

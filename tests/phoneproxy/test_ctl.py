@@ -130,9 +130,6 @@ def test_a_missing_certificate_is_named_and_the_others_are_listed(router: Router
     assert [who for role, who, _ in shown(read_list(build_ctl(plan, NOW).ctl)) if role == "CAPF"] == ["CAPF_PUB"]
 
 
-# --- who signs ----------------------------------------------------------------------------------------------
-
-
 def test_complete_is_the_gate(tmp_path: Path) -> None:
     router = Router(tmp_path, ROUTER.replace("CCM1\n complete", "CCM1"))
     with pytest.raises(TrustError, match="no complete CTL file LSCTL") as caught:
@@ -185,9 +182,6 @@ def test_a_third_signer_is_one_too_many(tmp_path: Path) -> None:
     (event,) = plan.events
     assert (event.name, event.fields["trustpoint"]) == ("ctl.record-surplus", "CCM1")
     assert len(list(read_list(build_ctl(plan, NOW).ctl).with_role(Role.SAST))) == 2
-
-
-# --- over time ----------------------------------------------------------------------------------------------
 
 
 def test_a_restart_serves_the_same_octets(router: Router) -> None:

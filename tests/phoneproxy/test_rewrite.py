@@ -40,9 +40,6 @@ def refused(data: bytes) -> str:
     return caught.value.cause
 
 
-# --- each row ----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("path", "view", "expected"),
     [
@@ -126,9 +123,6 @@ def test_a_default_configuration_has_nodes_and_no_security() -> None:
     assert turned(data=data) == data.replace(b"198.51.100.11", b"192.0.2.1")
 
 
-# --- nothing else ------------------------------------------------------------------------------------------
-
-
 def test_nothing_else_is_disturbed() -> None:
     """Declaration, comments, quotes, spaces and the order of everything are those of the cluster."""
     data = turned()
@@ -188,8 +182,6 @@ def test_any_tree_is_rewritten_to_a_tree(tree: ElementTree.Element) -> None:
     assert ElementTree.fromstring(result.data).tag == "device"
 
 
-# --- what is refused -----------------------------------------------------------------------------------------
-
 BOMB = b'<!DOCTYPE d [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]><device>&b;</device>'
 
 
@@ -246,8 +238,6 @@ def test_the_work_is_bounded(inside: bytes) -> None:
     rewrite(b"<device>" + inside + b"</device>", VIEW)
     assert process_time() - start < 5
 
-
-# --- the view ------------------------------------------------------------------------------------------------
 
 ROUTER = """
 voice-phone-proxy LSPP

@@ -44,9 +44,6 @@ def refusal(chain: Sequence[x509.Certificate], anchors: TrustAnchors, now: datet
     return refused.value
 
 
-# --- accepted ---------------------------------------------------------------------------------------
-
-
 def test_a_phone_with_an_lsc_is_known_by_its_name_and_by_the_node_that_issued_it(
     lab: Lab, anchors: TrustAnchors
 ) -> None:
@@ -105,9 +102,6 @@ def test_a_companys_own_authority_may_stand_behind_capf() -> None:
         "peer",
         "",
     )
-
-
-# --- refused ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -255,9 +249,6 @@ def test_a_certificate_with_one_octet_changed_is_nobody(lab: Lab, anchors: Trust
     assert lib.ERR_peek_error() == 0  # what is left there would break the next connection's read
 
 
-# --- revocation -------------------------------------------------------------------------------------
-
-
 def crl(issuer: Issued, revoked: Sequence[x509.Certificate], days: int = 7) -> x509.CertificateRevocationList:
     builder = (
         x509.CertificateRevocationListBuilder()
@@ -306,9 +297,6 @@ def test_revocation_check_crl_demands_a_current_list() -> None:
     current = TrustAnchors(certificates, crl_required=required, crls=[crl(capf, [])])
     assert identify([device.certificate], current, NOW).name == PHONE
     assert "demands" in str(refusal([device.certificate], current, NOW + timedelta(days=8)))
-
-
-# --- names ------------------------------------------------------------------------------------------
 
 
 @given(st.text(min_size=1, max_size=30))

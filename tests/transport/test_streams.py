@@ -51,9 +51,6 @@ def phone_context(folder: Path) -> ssl.SSLContext:
     return context
 
 
-# --- messages -------------------------------------------------------------------------------------------
-
-
 def test_pipelined_and_split_messages_arrive_in_order(run: Run) -> None:
     async def work() -> None:
         async with side(answers=True) as us:
@@ -185,9 +182,6 @@ def test_a_crash_of_the_handler_closes_that_peer_alone(run: Run) -> None:
     run(work())
 
 
-# --- limits ---------------------------------------------------------------------------------------------
-
-
 def test_a_message_that_takes_too_long_closes_the_connection(run: Run) -> None:
     """One octet now and then does not prolong the time for a whole message."""
 
@@ -300,9 +294,6 @@ def test_a_peer_that_does_not_read_is_cut_off_at_the_write_cap(run: Run) -> None
             deaf.close()
 
     run(work())
-
-
-# --- opening and closing -----------------------------------------------------------------------------------
 
 
 def test_a_target_is_reached_over_one_connection_which_is_used_again(run: Run) -> None:
@@ -427,9 +418,6 @@ def test_untrusted_sources_get_no_answer_at_all(run: Run) -> None:
     run(work())
 
 
-# --- TLS with the standard library -----------------------------------------------------------------------------
-
-
 def test_the_standard_librarys_client_registers_and_says_goodbye(run: Run, tmp_path: Path) -> None:
     async def work() -> None:
         async with side(Transport.TLS, tls_server(), answers=True) as us:
@@ -510,9 +498,6 @@ def test_sip_in_clear_text_on_a_tls_port_is_explained(run: Run) -> None:
             assert us.transport.connections == 0
 
     run(work())
-
-
-# --- the gate, with sockets -----------------------------------------------------------------------------------------
 
 
 def test_silence_and_half_a_client_hello_cost_no_tls_and_end_by_the_timer(run: Run) -> None:

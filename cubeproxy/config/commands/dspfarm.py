@@ -19,8 +19,6 @@ MAX_CODECS = 32
 MAX_CCMS = 64
 DEVICE = 15  # characters of a device name that registers with a call manager
 
-# --- voice card and profile ---------------------------------------------------------------------------
-
 
 def _dsp_services(card: VoiceCard, line: Line) -> None:
     line.choose("service", ("dspfarm",))
@@ -101,9 +99,6 @@ def profile(config: Config, line: Line) -> Mode[DspfarmProfile] | None:
 def voice_card(config: Config, line: Line) -> Mode[VoiceCard]:
     slot = line.name("slot", 16)
     return Mode(VOICE_CARD, config.voice_cards.setdefault(slot, VoiceCard(slot)))
-
-
-# --- SCCP client --------------------------------------------------------------------------------------
 
 
 def sccp(config: Config, line: Line) -> None:
@@ -204,9 +199,6 @@ def group(config: Config, line: Line) -> Mode[SccpCcmGroup] | None:
         config.sccp.groups.pop(number_, None)
         return None
     return Mode(SCCP_GROUP, config.sccp.groups.setdefault(number_, SccpCcmGroup(number_)))
-
-
-# --- SCCP server --------------------------------------------------------------------------------------
 
 
 def _units(service: TelephonyService, line: Line) -> None:

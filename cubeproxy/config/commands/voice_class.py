@@ -206,9 +206,6 @@ KEEPALIVE: Commands[KeepaliveProfile] = Commands(
 )
 
 
-# --- entering the modes ------------------------------------------------------------------------------
-
-
 def uri(config: Config, line: Line) -> Mode[UriClass] | None:
     """`voice class uri TAG sip`."""
     tag = line.name("tag", 32)

@@ -151,8 +151,6 @@ class Channels:
                     ]
         return []
 
-    # --- opening ----------------------------------------------------------------------------------
-
     def _open(self, channel: OpenReceiveChannel) -> list[Output]:
         conference = self.conferences.get(channel.conference)
         party = Party(channel.party, channel.call)
@@ -236,8 +234,6 @@ class Channels:
             MediaTransmissionFailure(conference.number, party.number, self.address, 0, party.call)
             for party in conference.parties
         ]
-
-    # --- sending and ending -----------------------------------------------------------------------
 
     def _start(self, start: StartMediaTransmission) -> list[Output]:
         names = (start.conference, start.party, start.call)

@@ -91,8 +91,6 @@ class SccpFarms:
         """Sessions in progress, by the pool's number: for shows."""
         return self._sessions
 
-    # --- the pool's side --------------------------------------------------------------------------
-
     def refusal(self) -> Refusal | None:
         ready = list(self._ready())
         if not ready:
@@ -142,8 +140,6 @@ class SccpFarms:
         placed = self._sessions.get(session)
         return self._forget(placed, now) if placed is not None else []
 
-    # --- the farms' side --------------------------------------------------------------------------
-
     def connected(self, connection: int, peer: Address, now: float) -> None:
         def admit(request: RegisterRequest) -> str:
             names = [farm.server.name for farm in self.farms.values() if farm.server.registered]
@@ -185,8 +181,6 @@ class SccpFarms:
         for placed in list(self._sessions.values()):
             out += self._said(placed.connection, placed.machine.timeout(now), placed, now)
         return out
-
-    # --- in between -------------------------------------------------------------------------------
 
     def _ready(self) -> Iterator[Farm]:
         """Farms that can take a secure call: a profile of this box has to say `security`, a stranger's is believed."""

@@ -135,9 +135,6 @@ def authenticated(
             return False
 
 
-# --- signatures ----------------------------------------------------------------------------------------
-
-
 def rsa_block(octets: bytes, size: int, code: int = SHA1) -> bytes:
     """What a private RSA key of `size` octets is applied to: type 1 padding and the bare hash."""
     digest = hashlib.new(_HASHES[code], octets, usedforsecurity=False).digest()

@@ -58,8 +58,6 @@ class Client(Session):
         self.version = version
         self.operation: Operation | None = None  # the one that was done
 
-    # --- the owner's answers ---
-
     def prove(self, proof: Proof, now: float) -> list[Effect]:
         return self.feed(Input.PROVED, proof, now)
 
@@ -75,8 +73,6 @@ class Client(Session):
 
     def not_done(self, now: float) -> list[Effect]:
         return self.feed(Input.NOT_DONE, None, now)
-
-    # --- the server's messages ---
 
     def judge(self, found: Message) -> tuple[Input, Any]:
         if self.state is State.AUTHENTICATING:
@@ -134,9 +130,6 @@ def _certificate(found: Message) -> bytes:
     if value is None:
         raise RemoteProtocolError("a CAPF store request without a certificate")
     return read_certificate(value)[1]
-
-
-# --- actions -------------------------------------------------------------------------------------------
 
 
 def listen(machine: Client, _payload: None, now: float, _out: list[Effect]) -> None:

@@ -211,9 +211,6 @@ class Framer:
         return HEADER + length if len(self._held) >= HEADER + length else None
 
 
-# --- values of elements --------------------------------------------------------------------------------
-
-
 def u8(value: int) -> bytes:
     return bytes((value,))
 

@@ -61,8 +61,6 @@ class Server(Session):
         self.asked = KeyRequest()
         self.certificate: bytes | None = None
 
-    # --- the owner's answers ---
-
     def decide(self, operation: Operation, now: float, key: KeyRequest | None = None) -> list[Effect]:
         """What is pending for the device that was authenticated. `key` says what to install for."""
         if self.attempt is None:
@@ -81,8 +79,6 @@ class Server(Session):
 
     def not_issued(self, now: float, text: str = "") -> list[Effect]:
         return self.feed(Input.NOT_DONE, (Reason.DECLINED, text), now)
-
-    # --- the phone's messages ---
 
     def judge(self, found: Message) -> tuple[Input, Any]:
         if found.session != self.session:
@@ -113,9 +109,6 @@ class Server(Session):
     def finish(self, cause: str, reason: int, out: list[Effect], text: str = "") -> None:
         self.send(Command.END_SESSION, out, (Tag.REASON, u8(reason)))
         self.end(Ended(cause, reason, self.certificate, text), out)
-
-
-# --- actions -------------------------------------------------------------------------------------------
 
 
 def greet(machine: Server, _payload: None, now: float, out: list[Effect]) -> None:

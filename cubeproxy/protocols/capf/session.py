@@ -264,9 +264,6 @@ FROM_PEER = frozenset(
 )
 
 
-# --- actions of both -----------------------------------------------------------------------------------
-
-
 def lose_connection(machine: Session, _payload: None, _now: float, out: list[Effect]) -> None:
     machine.end(Ended("closed", text="the connection is gone"), out)
 

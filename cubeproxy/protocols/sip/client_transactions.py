@@ -70,9 +70,6 @@ class NonInviteClient(ClientTransaction):
     kind = "non-INVITE client"
 
 
-# --- actions of both -----------------------------------------------------------------------------
-
-
 def pass_response(machine: ClientTransaction, response: Response, _now: float, out: list[Output]) -> None:
     machine.tell(response, out)
 
@@ -85,9 +82,6 @@ def time_out(machine: ClientTransaction, _payload: None, _now: float, out: list[
 def lose_path(machine: ClientTransaction, _payload: None, _now: float, out: list[Output]) -> None:
     """RFC 3261 17.1.4. Also where nothing is being sent: what is lost with the connection is the answer."""
     machine.fail("transport", out)
-
-
-# --- actions of the INVITE client -----------------------------------------------------------------
 
 
 def invite(machine: InviteClient, _payload: None, now: float, out: list[Output]) -> None:
@@ -190,9 +184,6 @@ INVITE_CLIENT: Table = {
     (S.COMPLETED, I.TRANSPORT_ERROR): (finish, S.TERMINATED),  # the user has its final response
 }
 InviteClient.table = INVITE_CLIENT
-
-
-# --- actions of the non-INVITE client -------------------------------------------------------------
 
 
 def ask(machine: NonInviteClient, _payload: None, now: float, out: list[Output]) -> None:

@@ -136,8 +136,6 @@ class Dialog:
         """Where a request goes first: the first route, or the remote target."""
         return NameAddr.parse(self.route_set[0]).uri if self.route_set else Uri.parse(self.remote_target)
 
-    # --- requests of ours -------------------------------------------------------------------------
-
     def request(
         self,
         method: str,
@@ -197,8 +195,6 @@ class Dialog:
         if "lr" in first.params:
             return target, self.route_set
         return _request_uri(first), [*self.route_set[1:], f"<{self.remote_target}>"]
-
-    # --- what happens ------------------------------------------------------------------------------
 
     def receive_request(self, request: Request) -> None:
         """A request inside the dialog: order of CSeq (12.2.2), target refresh, BYE.
@@ -272,9 +268,6 @@ def _request_uri(uri: Uri) -> str:
     if uri.headers or "method" in uri.params:
         uri = uri.replace(headers="", params={name: value for name, value in uri.params.items() if name != "method"})
     return str(uri)
-
-
-# --- the table and its actions ---------------------------------------------------------------------
 
 
 def keep(_dialog: Dialog, _message: Message | None) -> None:

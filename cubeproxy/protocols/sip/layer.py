@@ -72,8 +72,6 @@ class TransactionLayer:
         self._accepted: dict[AckKey, InviteServer] = {}
         self._paths: dict[Path, set[Transaction]] = {}
 
-    # --- from the network --------------------------------------------------------------------------
-
     def receive(self, message: Message, flow: Flow, now: float) -> list[Output]:
         """One message that arrived on `flow`; a request's topmost Via is completed with its source."""
         out: list[Output] = []
@@ -138,8 +136,6 @@ class TransactionLayer:
         self._feed(server, Input.SEND_FINAL, ok, now, out)
         if invite.state == State.PROCEEDING:
             out.append(CancelArrived(invite.key, cancel, flow))
-
-    # --- from the user -----------------------------------------------------------------------------
 
     def request(self, request: Request, path: Path, now: float) -> tuple[ClientKey, list[Output]]:
         """Send a request, with our Via on top. The ACK for a 2xx goes through `send_ack`, CANCEL through `cancel`."""
@@ -208,8 +204,6 @@ class TransactionLayer:
                 self._feed(transaction, Input.TRANSPORT_ERROR, None, now, out)
         return out
 
-    # --- time ---------------------------------------------------------------------------------------
-
     def timeout(self, now: float) -> list[Output]:
         """Let every alarm go off whose time has come."""
         out: list[Output] = []
@@ -230,8 +224,6 @@ class TransactionLayer:
         for transaction in (*self._clients.values(), *self._servers.values()):
             counts[transaction.kind] += 1
         return counts | {"alarms": len(self._lanes), "accepted": len(self._accepted), "paths": len(self._paths)}
-
-    # --- inside ---------------------------------------------------------------------------------------
 
     def _feed(self, transaction: Transaction, event: Input, payload: object, now: float, out: list[Output]) -> None:
         transaction.feed(event, payload, now, out)

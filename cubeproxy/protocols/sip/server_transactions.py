@@ -55,9 +55,6 @@ class NonInviteServer(ServerTransaction):
     kind = "non-INVITE server"
 
 
-# --- actions of both -----------------------------------------------------------------------------
-
-
 def pass_on(_machine: ServerTransaction, arrived: RequestArrived | AckArrived, _now: float, out: list[Output]) -> None:
     out.append(arrived)
 
@@ -70,9 +67,6 @@ def answer(machine: ServerTransaction, response: Response, _now: float, out: lis
 
 def answer_again(machine: ServerTransaction, _payload: None, _now: float, out: list[Output]) -> None:
     machine.send(out)
-
-
-# --- actions of the INVITE server ------------------------------------------------------------------
 
 
 def accept(machine: InviteServer, response: Response, now: float, out: list[Output]) -> None:
@@ -148,9 +142,6 @@ INVITE_SERVER: Table = {
     (S.CONFIRMED, I.TRANSPORT_ERROR): (absorb, S.CONFIRMED),
 }
 InviteServer.table = INVITE_SERVER
-
-
-# --- actions of the non-INVITE server --------------------------------------------------------------
 
 
 def complete(machine: NonInviteServer, response: Response, now: float, out: list[Output]) -> None:

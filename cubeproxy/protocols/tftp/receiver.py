@@ -104,9 +104,6 @@ class Receiver(Transfer):
         self.send(Ack(self.blocks & 0xFFFF), out)
 
 
-# --- actions -------------------------------------------------------------------------------------------
-
-
 def request_file(machine: Receiver, _payload: None, now: float, out: list[Effect]) -> None:
     out.append(Send(machine.request.serialise(), machine.server))
     machine.progress(now)

@@ -98,9 +98,6 @@ class Sender(Transfer):
             self.send(Data((block + 1) & 0xFFFF, self.content[start : start + self.terms.block_size]), out)
 
 
-# --- actions -------------------------------------------------------------------------------------------
-
-
 def offer(machine: Sender, _payload: None, _now: float, out: list[Effect]) -> None:
     machine.send(OptionAck(machine.offered), out)
 

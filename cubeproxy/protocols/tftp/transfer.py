@@ -189,9 +189,6 @@ class Transfer:
 STRANGER = Error(ErrorCode.UNKNOWN_TID, "Unknown transfer ID").serialise()
 
 
-# --- actions of both -----------------------------------------------------------------------------------
-
-
 def absorb(_machine: Transfer, _payload: Any, _now: float, _out: list[Effect]) -> None:
     """Nothing to do, and known to be so."""
 

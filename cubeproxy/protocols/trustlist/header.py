@@ -68,9 +68,6 @@ def modulus_code(size: int) -> int:
     return MODULI.index(size)
 
 
-# --- reading ---------------------------------------------------------------------------------------
-
-
 def read_envelope(data: bytes) -> Envelope:
     """A file as header and payload. TrustListError names the rule; nothing is verified here."""
     if len(data) > LARGEST:
@@ -166,9 +163,6 @@ def _encryption(values: _Values) -> Encryption:
     if len(iv) != 16 or not 1 <= padding <= 16:
         raise TrustListError(Rule.MALFORMED, f"{len(iv)} octets of initialisation vector, {padding} of padding")
     return Encryption(iv, padding, values.raw(25), values.digest(26), values.raw(27))
-
-
-# --- writing ---------------------------------------------------------------------------------------
 
 
 def write_header(header: Header) -> bytes:

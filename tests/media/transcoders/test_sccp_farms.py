@@ -58,9 +58,6 @@ def heard(box: Box, *kinds: type) -> list[str]:
     return [type(one).__name__ for one in box.farms[1].heard if not kinds or isinstance(one, kinds)]
 
 
-# --- one call ----------------------------------------------------------------------------------------------
-
-
 def test_a_call_has_two_hops_and_one_session() -> None:
     box = up()
     session = box.reserve()
@@ -146,9 +143,6 @@ def test_a_release_gives_everything_back() -> None:
     assert box.reserve()
 
 
-# --- no room -----------------------------------------------------------------------------------------------
-
-
 def test_without_a_farm_there_is_no_transcoder() -> None:
     box = Box()
     assert box.reserve() == 0
@@ -222,9 +216,6 @@ def test_a_pool_that_drains_takes_no_call() -> None:
     assert box.refusal[0] == "pool-full"
 
 
-# --- the end of a farm -------------------------------------------------------------------------------------
-
-
 def test_a_lost_farm_takes_its_calls_with_it() -> None:
     box, session = talking()
     other = box.reserve()
@@ -293,9 +284,6 @@ def test_an_operator_may_reset_the_farms() -> None:
     assert box.pool.farms is not None
     box.run(box.pool.heard(box.pool.farms.reset(box.now), box.now))
     assert box.events[-1] == MediaLost(session, "DSP farm lost: unregistered")
-
-
-# --- who may register --------------------------------------------------------------------------------------
 
 
 def rejected(box: Box, connection: int) -> str:

@@ -76,9 +76,6 @@ def deleting() -> Stage[Client]:
     return stage
 
 
-# --- the three operations ----------------------------------------------------------------------------------
-
-
 def test_a_certificate_is_installed() -> None:
     stage = installed()
     stage.on(C.END_SESSION, DONE, out="ended installed 1", state=S.ENDED)
@@ -113,9 +110,6 @@ def test_what_cannot_be_done_is_said_and_the_end_is_awaited() -> None:
         stage.on(C.END_SESSION, (Tag.REASON, b"\x07"), out="ended refused 7", state=S.ENDED)
 
 
-# --- what is asked for ---------------------------------------------------------------------------------------
-
-
 def test_keys_of_each_kind() -> None:
     curve = ((Tag.KEY_TYPE, b"\x01"), (Tag.CURVE, b"\x02"))
     idle().on(C.KEY_GENERATE_REQUEST, *curve, out="REQUEST_IN_PROGRESS; generate P521")
@@ -136,9 +130,6 @@ def test_the_null_string_is_a_lone_nul() -> None:
     (sent,) = proving().machine.prove(Proof(), 1.0)
     assert isinstance(sent, Send)
     assert parse_message(sent.data).get(Tag.PASSWORD) == b"\0"
-
-
-# --- the end -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("reason", Reason)

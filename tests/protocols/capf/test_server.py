@@ -66,9 +66,6 @@ def deleting() -> Stage[Server]:
     return stage
 
 
-# --- the three operations --------------------------------------------------------------------------------
-
-
 def test_a_certificate_is_installed() -> None:
     stage = storing()
     stage.on(C.STORE_CERTIFICATE_RESPONSE, OK, out="END_SESSION 1=01; ended installed 1", state=S.ENDED)
@@ -102,9 +99,6 @@ def test_a_certificate_is_deleted() -> None:
     deleting().on(C.DELETE_CERTIFICATE_RESPONSE, OK, out="END_SESSION 1=01; ended deleted 1", state=S.ENDED)
 
 
-# --- what the owner refuses ------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("reason", [Reason.NO_ACTION, Reason.DECLINED, Reason.UNKNOWN_DEVICE])
 def test_a_refusal_has_its_reason(reason: Reason) -> None:
     stage = deciding()
@@ -122,9 +116,6 @@ def test_a_certificate_that_is_not_issued() -> None:
 def test_no_operation_for_nobody() -> None:
     with pytest.raises(LocalProtocolError, match="for nobody"):
         asked().machine.decide(Operation.FETCH, 1.0)
-
-
-# --- what the phone refuses ------------------------------------------------------------------------------
 
 
 def test_what_a_phone_declines_is_over() -> None:
@@ -150,9 +141,6 @@ def test_versions_from_1_to_3() -> None:
         stage.check(stage.machine.receive(data, 1.0), "END_SESSION 1=07; ended version 7", S.ENDED)
 
 
-# --- time ------------------------------------------------------------------------------------------------
-
-
 def test_a_silent_phone_is_given_up() -> None:
     for stage, time in ((asked(), 60.0), (storing(), 65.0), (fetching(), 62.0), (deleting(), 62.0)):
         stage.at(time, "ended timeout None", S.ENDED)
@@ -173,9 +161,6 @@ def test_a_connection_that_goes() -> None:
         stage.check(stage.machine.closed(9.0), "")
         stage.check(stage.machine.refuse(9.0), "")  # the owner's answer is too late
         stage.on(C.REQUEST_IN_PROGRESS, out="")
-
-
-# --- what is out of place ----------------------------------------------------------------------------------
 
 
 def test_a_message_out_of_place_ends_it() -> None:

@@ -50,9 +50,6 @@ def response(method: str, status: int, contact: str | None = None, *rows: str) -
     return answer(request(method, cseq=8), status, to_tag="callee", contact=contact, rows=rows)
 
 
-# --- how a dialog begins -----------------------------------------------------------------------------
-
-
 def test_the_caller_takes_the_dialog_from_the_response() -> None:
     """12.1.2: routes in reverse order, target from Contact, tags from From and To."""
     dialog = caller(180, *ROUTES)
@@ -110,9 +107,6 @@ def test_a_request_without_contact_is_refused() -> None:
     with pytest.raises(RemoteProtocolError, match="without Contact") as caught:
         Dialog.uas(request("INVITE", rows=()), "ours", "<sip:us@127.0.0.1>")
     assert caught.value.status == 400
-
-
-# --- requests of ours ----------------------------------------------------------------------------------
 
 
 def test_a_request_inside_the_dialog() -> None:
@@ -195,9 +189,6 @@ def test_no_contact_is_made_up() -> None:
     assert dialog.request("INVITE").headers.all("Contact") == []
 
 
-# --- routes ----------------------------------------------------------------------------------------------
-
-
 def test_loose_routers_go_into_route_and_the_target_stays_in_front() -> None:
     dialog = caller(200, "Record-Route: <sip:b.example.com;lr>, <sip:a.example.com;lr>")
     bye = dialog.request("BYE")
@@ -232,8 +223,6 @@ def test_the_2xx_says_route_set_and_target_once_more() -> None:
     assert dialog.route_set == ["<sip:new.example.com;lr>"]
     assert dialog.remote_target == "sip:new@127.0.0.9"
 
-
-# --- the states ----------------------------------------------------------------------------------------
 
 Step = Callable[[Dialog], None]
 
@@ -378,9 +367,6 @@ def test_a_subscription_is_a_dialog_too() -> None:
     assert dialog.state == CONFIRMED
     dialog.receive_response("SUBSCRIBE", answer(subscribe, 481))
     assert dialog.state == TERMINATED
-
-
-# --- order -----------------------------------------------------------------------------------------------
 
 
 def test_requests_must_come_in_order() -> None:

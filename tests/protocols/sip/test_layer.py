@@ -72,9 +72,6 @@ def is_empty(layer: TransactionLayer) -> bool:
     return not any(layer.counts().values())
 
 
-# --- requests of ours, and the responses to them --------------------------------------------------------
-
-
 def test_a_request_goes_out_with_our_via_on_top(layer: TransactionLayer) -> None:
     """RFC 3261 8.1.1.7, 18.1.1, RFC 3581 3: branch, sent-by of the path, rport. Another Via gives way."""
     key, ours = call_out(layer)
@@ -147,9 +144,6 @@ def test_the_ack_for_a_2xx_has_a_branch_of_its_own_and_no_transaction(layer: Tra
     assert is_empty(layer)
 
 
-# --- CANCEL of ours ------------------------------------------------------------------------------------
-
-
 def test_a_cancel_waits_for_a_provisional_response(layer: TransactionLayer) -> None:
     """RFC 3261 9.1: the INVITE's branch, Request-URI, To, and nobody hears of its own fate."""
     key, ours = call_out(layer)
@@ -204,9 +198,6 @@ def test_only_an_invite_is_cancelled(layer: TransactionLayer) -> None:
     key, _ = call_out(layer, "OPTIONS")
     with pytest.raises(LocalProtocolError, match="only an INVITE is cancelled, not OPTIONS"):
         layer.cancel(key, 0)
-
-
-# --- requests of theirs ----------------------------------------------------------------------------------
 
 
 def test_a_request_is_told_once_and_its_repetition_answered_from_memory(layer: TransactionLayer) -> None:
@@ -277,8 +268,6 @@ def test_an_answer_to_nothing_is_our_bug(layer: TransactionLayer) -> None:
         layer.respond(arrived.key, response_to(arrived.request, 500), 0)
 
 
-# --- ways back ----------------------------------------------------------------------------------------------
-
 SOURCE = ("127.0.0.66", 40000)
 
 
@@ -333,9 +322,6 @@ def test_the_way_back_over_a_connection(layer: TransactionLayer, transport: Tran
     ringing = response_to(arrived.request, 180, to_tag="x")
     elsewhere = Target(transport, SOURCE[0], port, HERE)
     assert layer.respond(arrived.key, ringing, 0) == [Transmit(elsewhere, ringing)]
-
-
-# --- ACK ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("branch", ["z9hG4bKone", "1"])
@@ -409,9 +395,6 @@ def test_two_copies_of_one_invite_share_their_ack(layer: TransactionLayer) -> No
     assert is_empty(layer)
 
 
-# --- CANCEL of theirs ---------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("branch", ["z9hG4bKone", "1"])
 def test_a_cancel_is_answered_here_and_told(layer: TransactionLayer, branch: str) -> None:
     """RFC 3261 9.2: 200, with the To tag of the INVITE's responses; the user then answers 487."""
@@ -455,9 +438,6 @@ def test_a_cancel_of_nothing_gets_481(layer: TransactionLayer) -> None:
     assert is_empty(layer)
 
 
-# --- paths that fail -----------------------------------------------------------------------------------------
-
-
 def test_a_lost_path_fails_its_own_requests_only(layer: TransactionLayer) -> None:
     over, other = flow(TLS), flow(TLS)
     key, _ = call_out(layer, path=over)
@@ -488,9 +468,6 @@ def test_server_transactions_survive_their_path_and_fall_silent(layer: Transacti
     response = response_to(waiting.request, 200, to_tag="x")
     assert [type(output) for output in layer.respond(waiting.key, response, 99)] == [Transmit]
     assert is_empty(layer)
-
-
-# --- time and memory ------------------------------------------------------------------------------------------
 
 
 def test_there_is_no_deadline_when_nobody_waits(layer: TransactionLayer) -> None:

@@ -51,8 +51,6 @@ class LayerMachine(RuleBasedStateMachine):
         self.theirs: dict[ServerKey, Request] = {}  # told, and not finally answered yet
         self.answered: list[tuple[ServerKey, Request]] = []
 
-    # --- what is heard -----------------------------------------------------------------------------
-
     def hear(self, outputs: list[Output]) -> None:
         for output in outputs:
             match output:
@@ -79,8 +77,6 @@ class LayerMachine(RuleBasedStateMachine):
         assert not self.failed[key]
         if response.status >= 200:
             self.finals.setdefault(key, []).append(response.status)
-
-    # --- what happens ------------------------------------------------------------------------------
 
     @rule(seconds=st.sampled_from([0.0, 0.1, 0.5, 1.0, 4.0, 5.0, 33.0]))
     def time_passes(self, seconds: float) -> None:
@@ -154,8 +150,6 @@ class LayerMachine(RuleBasedStateMachine):
     @rule(path=st.integers(0, 4))
     def a_path_fails(self, path: int) -> None:
         self.hear(self.layer.path_failed(self.paths[path], self.now))
-
-    # --- what holds ----------------------------------------------------------------------------------
 
     @invariant()
     def each_request_ends_once(self) -> None:

@@ -11,9 +11,6 @@ from tests.protocols.sip.stage import Stage, invite_client, non_invite_client
 A, B, D, E, F, K, M = I.TIMER_A, I.TIMER_B, I.TIMER_D, I.TIMER_E, I.TIMER_F, I.TIMER_K, I.TIMER_M
 
 
-# --- INVITE ------------------------------------------------------------------------------------------
-
-
 def calling() -> Stage:
     stage = invite_client(UDP)
     stage.on(I.START, sends="INVITE", state=S.CALLING, alarms={A: 0.5, B: 32}, holds="INVITE")
@@ -208,9 +205,6 @@ def test_an_invite_client_refuses_what_only_others_know() -> None:
     for make in (calling, held, proceeding, cancelled, accepted, completed):
         make().refuses(I.START, I.REQUEST, I.ACK, I.FINAL, I.SEND_FINAL, K)
     invite_client().refuses(I.PROVISIONAL, I.SUCCESS, I.FAILURE, I.CANCEL, A, B, I.TRANSPORT_ERROR)
-
-
-# --- everything else -----------------------------------------------------------------------------------
 
 
 def trying() -> Stage:

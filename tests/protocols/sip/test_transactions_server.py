@@ -11,9 +11,6 @@ G, H, J, L, AGAIN = I.TIMER_G, I.TIMER_H, I.TIMER_J, I.TIMER_L, I.TIMER_2XX
 TIMER_I = I.TIMER_I
 
 
-# --- INVITE ------------------------------------------------------------------------------------------
-
-
 def arrived() -> Stage:
     stage = invite_server(UDP)
     stage.on(I.REQUEST, tells="INVITE", state=S.PROCEEDING)
@@ -139,9 +136,6 @@ def test_an_invite_server_refuses_a_second_answer() -> None:
         make().refuses(I.SEND_PROVISIONAL, I.SEND_SUCCESS, I.SEND_FAILURE, I.SEND_FINAL, I.START, I.CANCEL)
     invite_server().refuses(I.ACK, I.SEND_PROVISIONAL, I.SEND_SUCCESS, I.SEND_FAILURE, G, H, L, I.TRANSPORT_ERROR)
     arrived().refuses(I.SEND_FINAL, I.FINAL, G, H, L, J)
-
-
-# --- everything else -----------------------------------------------------------------------------------
 
 
 def trying() -> Stage:

@@ -46,9 +46,6 @@ def dallying() -> Stage[Receiver]:
     return stage
 
 
-# --- the plain transfer ------------------------------------------------------------------------------------
-
-
 def test_a_file_arrives_block_by_block() -> None:
     stage = asked()
     stage.on(Data(1, b"a" * 512), "ACK 1")
@@ -122,9 +119,6 @@ def test_a_session_has_an_end() -> None:
     stage.at(60.0, "ERROR 0", "failed session-timeout", state=S.FAILED)
 
 
-# --- options and windows -------------------------------------------------------------------------------------
-
-
 def test_an_acknowledged_window() -> None:
     stage = agreed()
     for block in (1, 2, 3):
@@ -180,9 +174,6 @@ def test_what_was_not_asked_for_is_refused(options: dict[str, str]) -> None:
 
 def test_options_of_a_server_that_was_asked_for_none() -> None:
     asked().on(OptionAck({"blksize": "512"}), "ERROR 8", "failed options")
-
-
-# --- what ends it --------------------------------------------------------------------------------------------
 
 
 def test_a_file_that_is_too_large_is_refused() -> None:

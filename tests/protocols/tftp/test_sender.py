@@ -51,9 +51,6 @@ def windowed() -> Stage[Sender]:
     return stage
 
 
-# --- the plain transfer ----------------------------------------------------------------------------------
-
-
 def test_a_file_that_fills_its_blocks_ends_with_an_empty_one() -> None:
     stage = sending()
     stage.on(Ack(2), "DATA 3 512", state=S.SENDING)
@@ -126,9 +123,6 @@ def test_a_session_has_an_end_however_slow_the_peer() -> None:
     stage.at(60.0, "ERROR 0", "failed session-timeout", state=S.FAILED)
 
 
-# --- nothing is amplified ----------------------------------------------------------------------------------
-
-
 def test_nothing_is_repeated_before_the_first_ack() -> None:
     for stage in (first(), offered()):
         stage.at(10.0, "failed no-answer", state=S.FAILED)
@@ -170,9 +164,6 @@ def test_an_ack_of_what_was_not_sent_proves_nothing() -> None:
     stage.at(10.0, "failed no-answer")
 
 
-# --- options -----------------------------------------------------------------------------------------------
-
-
 def test_options_are_acknowledged_before_the_first_block() -> None:
     stage = offered(blksize="1024", tsize="0", timeout="5")
     stage.on(Ack(0), "DATA 1 1024", state=S.SENDING)
@@ -210,9 +201,6 @@ def test_limits_are_the_owners() -> None:
     assert machine.terms.block_size == 8192
 
 
-# --- windows -----------------------------------------------------------------------------------------------
-
-
 def test_a_window_goes_out_at_once_and_moves_with_its_last_ack() -> None:
     stage = windowed()
     stage.on(Ack(3), "DATA 4 8", "DATA 5 8", "DATA 6 8")
@@ -226,9 +214,6 @@ def test_a_block_lost_in_a_window_is_sent_again_with_what_follows() -> None:
     stage.on(Ack(1), "DATA 2 8", "DATA 3 8", "DATA 4 8")
     stage.on(Ack(1), state=S.SENDING)
     stage.at(2.0, "DATA 2 8", "DATA 3 8", "DATA 4 8")
-
-
-# --- what ends it ------------------------------------------------------------------------------------------
 
 
 def test_an_error_of_the_peer_ends_it_unanswered() -> None:

@@ -54,9 +54,6 @@ def refused(call: object, *arguments: object, **named: object) -> TrustListError
     return caught.value
 
 
-# --- lists -------------------------------------------------------------------------------------------
-
-
 def test_the_first_list_is_believed_when_it_holds_together() -> None:
     assert validate_list(ctl_octets("SAST1")).header.signer == "CN=SAST1;OU=Voice;O=Lab;C=US"
 
@@ -142,9 +139,6 @@ def test_every_bit_of_a_list_counts() -> None:
             validate_list(bytes(flipped))
 
 
-# --- signed files --------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("digest", Digest)
 def test_a_signed_file_comes_back_unchanged(digest: Digest) -> None:
     data = sign_file(CONFIG, CONFIG_NAME, signer("CCM1"), NOW, digest)
@@ -188,8 +182,6 @@ def test_every_bit_of_a_signed_file_counts() -> None:
         with pytest.raises(TrustListError):
             validate_signed(bytes(flipped), (mixed_mode_ctl(),), "X.sgn")
 
-
-# --- encrypted files -----------------------------------------------------------------------------------
 
 KEY, IV = bytes(range(16)), bytes(range(16, 32))
 
@@ -249,9 +241,6 @@ def test_only_rsa_devices_and_encrypted_files() -> None:
 
 def test_a_plain_file_is_not_taken_for_an_encrypted_one() -> None:
     assert refused(read_encrypted, sign_file(CONFIG, CONFIG_NAME, signer("CCM1"), NOW)).rule is Rule.VERSION
-
-
-# --- keys ----------------------------------------------------------------------------------------------
 
 
 def test_keys_that_cannot_sign_are_refused_before_anything_is_served() -> None:
