@@ -57,6 +57,8 @@ def plans(config: Config, module: Module | None = None) -> list[Plan]:
     """What a configuration registers. ConfigError where it says how it cannot."""
     if not config.sccp.enabled:
         raise ConfigError("SCCP is off", fix="`sccp`")
+    if not any(card.dsp_services_dspfarm for card in config.voice_cards.values()):
+        raise ConfigError("no voice card gives its DSPs to a farm", fix="`dsp services dspfarm` under `voice-card N`")
     found = [
         _plan(config, group, number, name, module)
         for group in config.sccp.groups.values()

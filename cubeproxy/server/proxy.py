@@ -176,6 +176,7 @@ class Proxy:
             store=self.store,
             phone_files=self.phones.state,
             transcoders=self.media.pool,
+            inner_counters=self.media.inner_counters,
         )
 
     def _engine(self) -> str:

@@ -29,6 +29,7 @@ class Sources:
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
     store: Store | None = None
     transcoders: TranscoderPool | None = None
+    inner_counters: Callable[[int], tuple[StreamCounters, StreamCounters]] = lambda _session: NO_COUNTERS  # to a farm
     phone_files: Callable[[], Mapping[str, FileState]] = dict  # by the name of the phone proxy
 
     def trustpoints(self) -> list[Material]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from cubelab import data
 from cubelab.agent.leg import State
 from cubelab.agent.voice_call import CallFailed, VoiceCall
 from tests.behaviour.farm import FarmProcess
-from tests.behaviour.stage import Stage, until
+from tests.behaviour.stage import Stage, silent, speak, until
 
 IOS = "sample-a.ios"
 
@@ -91,6 +92,47 @@ def test_one_session_too_many_is_refused_and_the_other_goes_on(tmp_path: Path) -
                         call.voice.counters.received > before[0] + 20 and far.voice.counters.received > before[1] + 20
                     )
                 )
+
+    asyncio.run(run())
+
+
+def test_audio_outlives_signalling_and_the_farm_comes_back_when_it_has_ended(tmp_path: Path) -> None:
+    """SIGKILL: the hops and the farm's worker go on; the farm keeps its sessions and registers again afterwards."""
+
+    async def run() -> None:
+        async with Stage(tmp_path, config=IOS) as stage, FarmProcess(stage) as farm:
+            call, far = await stage.call()
+            stage.workers()
+            said, heard, far_said, far_heard = await silent(stage, call, far)
+            lost = said - far_heard, far_said - heard
+            speak(stage, call, far)
+            stage.signal(signal.SIGKILL)
+            await stage.exit_code()
+            await until(lambda: min(call.voice.counters.sent - said, far.voice.counters.sent - far_said) > 100)
+            said, heard, far_said, far_heard = await silent(stage, call, far)
+            assert (said - far_heard, far_said - heard) == lost
+            assert "keeps its sessions and lost" in farm.log.read_text()
+            await stage.proxy.start()
+            await until(lambda: farm.log.read_text().count("registered with") == 2, patience=40)
+
+    asyncio.run(run())
+
+
+def test_a_drained_farm_lets_its_call_finish(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with Stage(tmp_path, config=IOS) as stage, FarmProcess(stage) as farm:
+            call, far = await stage.call()
+            assert farm.process is not None
+            farm.process.terminate()
+            await asyncio.sleep(0)
+            heard = call.voice.counters.received
+            await until(lambda: call.voice.counters.received > heard + 50)
+            status, warning = await refused(stage)
+            assert (status, "Transcoder reservation failure" in warning) == (503, True)
+            await call.hang_up()
+            await until(lambda: over(far))
+            async with asyncio.timeout(10):
+                assert await farm.process.wait() == 0
 
     asyncio.run(run())
 

@@ -389,6 +389,10 @@ def test_a_configuration_without_a_farm_says_what_is_missing() -> None:
     with pytest.raises(ConfigError, match="no dspfarm profile registers"):
         plans(config("CUBE"))
     given = config()
+    given.voice_cards["0"].dsp_services_dspfarm = False
+    with pytest.raises(ConfigError, match="no voice card"):
+        plans(given)
+    given = config()
     given.sccp.groups[1].associate_ccm.clear()
     with pytest.raises(ConfigError, match="has no call manager"):
         plans(given)

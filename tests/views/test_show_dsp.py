@@ -14,7 +14,16 @@ from tests.media.transcoders.scene import Box, config
 def show(box: Box, command: str) -> str:
     scene = Scene(sample("sample-a.ios"))
     counters = (StreamCounters(), StreamCounters())
-    sources = Sources(box.config, scene.border, lambda: box.now, lambda _session: counters, 0.0, transcoders=box.pool)
+    inner = {101: (StreamCounters(sent=7, received=11), StreamCounters(sent=12, received=8))}
+    sources = Sources(
+        box.config,
+        scene.border,
+        lambda: box.now,
+        lambda _session: counters,
+        0.0,
+        transcoders=box.pool,
+        inner_counters=inner.__getitem__,
+    )
     return Show(sources).answer(command)
 
 
@@ -115,10 +124,21 @@ def test_sessions_name_each_others_streams() -> None:
     )
 
 
+def test_active_channels_count_packets_from_both_sides() -> None:
+    text = show(talking(), "show dspfarm dsp active")
+    rows = [line.split() for line in text.splitlines()]
+    assert [row[-7:] for row in rows[1:3]] == [
+        ["1", "USED", "xcode", "1", "1", "11", "7"],
+        ["2", "USED", "xcode", "1", "1", "8", "12"],
+    ]
+    assert "Total number of DSPFARM DSP channel(s) 2" in text
+
+
 def test_a_group_counts_credits() -> None:
     box = talking()
+    box.config.voice_cards["0"].dsp_services_dspfarm = False
     assert "no voice card" in show(box, "show voice dsp group")
-    box.config.voice_cards = Scene(sample("sample-a.ios")).config.voice_cards
+    box.config.voice_cards["0"].dsp_services_dspfarm = True
     lines(
         show(box, "show voice dsp group"),
         "Show DSP group all for slot 0:",
@@ -148,7 +168,16 @@ def test_a_group_of_call_managers_says_its_methods() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["dspfarm profile", "sccp", "sccp connections", "sdspfarm units", "sdspfarm sessions", "voice dsp group"]
+    "command",
+    [
+        "dspfarm profile",
+        "sccp",
+        "sccp connections",
+        "sdspfarm units",
+        "sdspfarm sessions",
+        "voice dsp group",
+        "dspfarm dsp active",
+    ],
 )
 def test_no_show_has_a_key(command: str) -> None:
     text = show(talking(), command)

@@ -103,6 +103,11 @@ class TranscoderPool:
         placement = self._hops.get(session)
         return (placement.hops[0], placement.hops[-1]) if placement is not None else (session, session)
 
+    def border_session(self, number: int) -> int:
+        """What the border calls one of our sessions, 0 when it is gone."""
+        placement = self._placements.get(number)
+        return placement.session if placement is not None else 0
+
     def farm_session(self, session: int) -> Session | None:
         """How a farm carries one of the border's sessions; None when none does."""
         placement = self._hops.get(session)

@@ -9,6 +9,7 @@ from cubeproxy.views.show.certificates import certificates, trustpoint_status, t
 from cubeproxy.views.show.dialpeers import dial_peer_summary
 from cubeproxy.views.show.dsp import (
     dsp_group,
+    farm_channels,
     farm_profiles,
     farm_sessions,
     farm_units,
@@ -35,6 +36,7 @@ COMMANDS: dict[str, tuple[View, str]] = {
     "crypto pki trustpoints": (trustpoints, "trustpoints and their authorities"),
     "crypto pki trustpoints status": (trustpoint_status, "what each trustpoint has and lacks"),
     "dial-peer voice summary": (dial_peer_summary, "dial peers and the state of their nodes"),
+    "dspfarm dsp active": (farm_channels, "streams on DSPs and their packets"),
     "dspfarm profile": (farm_profiles, "profiles of DSP farms, their state and their sessions"),
     "sccp": (sccp, "SCCP and the registration of each profile"),
     "sccp ccm group": (sccp_groups, "groups of call managers"),

@@ -289,6 +289,25 @@ def farm_sessions(sources: Sources) -> str:
 # --- DSPs --------------------------------------------------------------------------------------------------
 
 
+CHANNEL = "{:<5}{:<4}{:<9}{:<7}{:<5}{:<6}{:<8}{:<7}{:<10}{:>9} {:>9}"
+
+
+def farm_channels(sources: Sources) -> str:
+    """`show dspfarm dsp active`: a row a stream, with the packets to and from it."""
+    head = ("SLOT", "DSP", "VERSION", "STATUS", "CHNL", "USE", "TYPE", "RSC_ID", "BRIDGE_ID", "PKTS_TXED", "PKTS_RXED")
+    rows = [CHANNEL.format(*head)]
+    pool = sources.transcoders
+    slot = next(iter(sources.config.voice_cards), "0")
+    for session, _farm in _calls(sources):
+        counters = sources.inner_counters(pool.border_session(session.number) if pool else 0)
+        for leg, party in enumerate(session.machine.parties):
+            stream = counters[leg]  # of our side: what it sent is what the stream received
+            row = (slot, 1, "emulated", "UP", party, "USED", "xcode", 1, session.machine.conference)
+            rows.append(CHANNEL.format(*row, stream.received, stream.sent))
+    rows += ["", f"Total number of DSPFARM DSP channel(s) {len(rows) - 1}"]
+    return "\n".join(rows) + "\n"
+
+
 def dsp_group(sources: Sources) -> str:
     """`show voice dsp group`: a configuration names no modules, so each slot is shown with the smallest that carries
     its profiles."""

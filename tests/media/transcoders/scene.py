@@ -13,6 +13,7 @@ from cubeproxy.config.model import (
     SccpCcm,
     SccpCcmGroup,
     TelephonyService,
+    VoiceCard,
 )
 from cubeproxy.media.dsp.channels import Channels
 from cubeproxy.media.transcoders.pool import Effect, TranscoderPool, members_of
@@ -55,6 +56,7 @@ def config(application: str = "SCCP", **changes: object) -> Config:
     return Config(
         version="15.3",
         interfaces={"gi0": Interface("gi0", ACCESS), "gi1": Interface("gi1", CORE)},
+        voice_cards={"0": VoiceCard("0", dsp_services_dspfarm=True)},
         dspfarm_profiles={1: profile},
         sccp=Sccp(True, "gi1", [SccpCcm(CORE, 1)], {1: group}),
         telephony=TelephonyService(2, 10, {1: "XCODE", 2: "OTHER"}, (CORE, 2000)),
