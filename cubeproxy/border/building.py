@@ -121,7 +121,7 @@ def _at(user: str | None) -> str:
 
 
 def _contact_parameters(message: Message) -> str:
-    """Parameters of the other leg's Contact, which features hang on (facts: cube-line-side 3.7)."""
+    """Parameters of the other leg's Contact, which features of Cisco phones hang on (devicename, instance)."""
     contacts = message.contacts
     if not contacts:
         return ""

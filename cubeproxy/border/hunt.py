@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FIRST_ANSWER = 4.0  # s for a route's first answer while another one could be asked
 
-# What a peer answers when it cannot take SRTP; `srtp fallback` then offers RTP (facts: cube-line-side 3.1).
+# What a peer answers when it cannot take SRTP; `srtp fallback` then offers RTP (vendor: SRTP-RTP interworking).
 SRTP_REFUSED = frozenset({415, 488, 606})
 
 

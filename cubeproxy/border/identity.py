@@ -15,7 +15,7 @@ from cubeproxy.protocols.values import Flow
 
 DEVICE_NAME = "+u.sip!devicename.ccm.cisco.com"
 INSTANCE = "+sip.instance"
-# Cisco phones put their MAC into the last node of an otherwise empty UUID (facts: cube-line-side 3.7).
+# Cisco phones put their MAC into the last node of an otherwise empty UUID (seen in REGISTERs of 7800s and 8800s).
 _INSTANCE_MAC = re.compile(r"<urn:uuid:00000000-0000-0000-0000-([0-9A-Fa-f]{12})>", re.ASCII)
 
 

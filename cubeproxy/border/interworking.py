@@ -1,7 +1,7 @@
 """What one leg may offer or accept, and what has to stand between two legs, as tables.
 
-Two decisions: `accept` says what an offer may become on the leg it came in on (facts:
-cube-line-side 3.1, 3.2), `need` what the pair of legs takes. The text is shown to the operator.
+Two decisions: `accept` says what an offer may become on the leg it came in on (vendor: `srtp`, `srtp fallback`,
+`srtp negotiate cisco`, `srtp pass-thru`), INTERWORKING what the pair of legs takes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which CUCM nodes can be used: OPTIONS keepalive and what calls and registrations found out.
 
-503, 505 and silence mean down, any other answer means up (facts: cube-line-side 3.5). A node with
+503, 505 and silence mean down, any other answer means up (vendor: `voice-class sip options-keepalive`). A node with
 `options-keepalive` is probed; one without is avoided for a while after a request to it failed.
 """
 

@@ -33,7 +33,7 @@ ENCODINGS = {
     "opus": "opus",
 }
 
-# Default suites (facts: IOS to 15.5(3)M knows SHA1_32 only, XE 16.5.1b and later all four in this order).
+# Suites without `voice class srtp-crypto`: IOS to 15.5(3)M knows SHA1_32 only, XE from 16.5.1b all four in this order.
 DEFAULT_SUITES = {
     Personality.IOS: (Suite.AES_CM_128_HMAC_SHA1_32,),
     Personality.IOSXE: tuple(Suite),

@@ -1,7 +1,7 @@
 """TLS of a running proxy, by its configuration: which trustpoint we present, and who vouches for peers.
 
 `crypto signaling default` is what listeners and outgoing connections present; a `remote-addr` line
-takes its place towards that network (vendor: sip-ua, cube-line-side facts 1.6).
+takes its place towards that network (vendor: `sip-ua`).
 """
 
 from __future__ import annotations

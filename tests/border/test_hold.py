@@ -1,4 +1,4 @@
-"""Hold, resume and other changes of the stream (RFC 3264 8; facts: re-INVITEs are never consumed in SRTP-RTP)."""
+"""Hold, resume and other changes of the stream (RFC 3264 8; vendor: re-INVITEs are never consumed in SRTP-RTP)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OPTIONS to the core nodes: who is up, who is out (facts: by 503, 505 and silence), and how anybody hears of it."""
+"""OPTIONS to the core nodes: who is up, who is out (by 503, 505 and silence), and how anybody hears of it."""
 
 from __future__ import annotations
 

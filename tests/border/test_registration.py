@@ -606,7 +606,7 @@ def test_without_a_registrar_nobody_registers() -> None:
 
 
 def test_a_body_and_the_phone_s_headers_pass() -> None:
-    """Cisco phones register with a multipart body and Reason (facts: the phone's dialect)."""
+    """Cisco phones register with a multipart body and Reason."""
     scene = Scene()
     phone = scene.phone()
     body = b"--x\r\nContent-Type: application/x-cisco-remotecc-request+xml\r\n\r\n<a/>\r\n--x--\r\n"

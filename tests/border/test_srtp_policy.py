@@ -1,4 +1,4 @@
-"""Which leg is SRTP, which RTP, and what is refused (facts: `srtp`, `srtp fallback`, `srtp negotiate cisco`)."""
+"""Which leg is SRTP, which RTP, and what is refused (vendor: `srtp`, `srtp fallback`, `srtp negotiate cisco`)."""
 
 from __future__ import annotations
 

@@ -226,7 +226,7 @@ def test_going_clear_and_back_to_the_same_key_never_repeats_a_keystream() -> Non
 
 
 class TestAPeerThatResetsItsRolloverCounter:
-    """Some peers begin at rollover 0 again over a re-INVITE that keeps the key (facts: reliability, re-keying)."""
+    """Some peers begin at rollover 0 again over a re-INVITE that keeps the key."""
 
     def long_call(self) -> Line:
         line = secure_line()

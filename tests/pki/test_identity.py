@@ -146,7 +146,7 @@ def test_no_fault_of_the_lab_is_left_out(lab: Lab, anchors: TrustAnchors) -> Non
 def test_a_trustpoint_that_is_configured_and_not_authenticated_is_named_with_the_command(
     lab: Lab, sample_b: Config
 ) -> None:
-    """style.md's example: which trustpoint is missing, and the exact command."""
+    """Which trustpoint is missing, and the exact command."""
     material = Store(lab.nvram, sample_b.trustpoints).anchors()
     certificates = {name: found for name, found in material.certificates.items() if name != "CAPF_SUB"}
     error = refusal(

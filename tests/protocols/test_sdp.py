@@ -1,4 +1,4 @@
-"""Session descriptions: what is kept, what is refused, and what the helpers say of a stream."""
+"""Session descriptions: what is kept, what is refused, and what the methods say of a stream."""
 
 from __future__ import annotations
 

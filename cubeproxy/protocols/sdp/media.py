@@ -1,6 +1,6 @@
 """One media description: an m= line and the lines below it (RFC 8866 5.14, RFC 3264, RFC 3605).
 
-Two rules of this file: what is read keeps its order, and a helper looks no further than it is told:
+Two rules of this file: what is read keeps its order, and a method looks no further than it is told:
 whatever a session-level line may decide takes the session as an argument.
 """
 

@@ -1,4 +1,4 @@
-"""`show call active voice ...` in the two layouts of the vendor (facts: cube-line-side 2.1, 2.2)."""
+"""`show call active voice ...` in the two layouts of the vendor's command reference (brief, compact)."""
 
 from __future__ import annotations
 

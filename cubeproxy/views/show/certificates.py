@@ -1,7 +1,7 @@
-"""`show crypto pki certificates` and `show crypto pki trustpoints [status]` (facts: cube-line-side 2.9).
+"""`show crypto pki certificates` and `show crypto pki trustpoints [status]`.
 
-The certificates are in the layout that public parsers read; that of trustpoints is from memory. Nothing of a key is
-shown but whether there is one.
+The certificates are in the layout that public parsers read (ntc-templates); that of trustpoints is from memory.
+Nothing of a key is shown but whether there is one.
 """
 
 from __future__ import annotations

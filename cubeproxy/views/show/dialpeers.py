@@ -1,4 +1,4 @@
-"""`show dial-peer voice summary` (facts: cube-line-side 2.8)."""
+"""`show dial-peer voice summary` (layout: vendor, line-side survivability chapter)."""
 
 from __future__ import annotations
 

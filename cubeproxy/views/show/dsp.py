@@ -1,5 +1,5 @@
 """DSP farms and SCCP, from both ends: what the router's profiles say, and what its call manager sees registered
-(facts: sccp-dsp-farm 1.5, 2.4; cube-line-side 2.8)."""
+(layouts: vendor, chapters on transcoding resources)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`show voip rtp connections` (facts: cube-line-side 2.3)."""
+"""`show voip rtp connections` (layout: vendor, line-side survivability chapter)."""
 
 from __future__ import annotations
 

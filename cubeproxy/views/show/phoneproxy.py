@@ -1,6 +1,6 @@
-"""`show voice class phone-proxy [sessions | file-buffer [detail]]` (facts: cube-line-side 2.7).
+"""`show voice class phone-proxy [sessions | file-buffer [detail]]`.
 
-The layouts of the first two are the vendor's. That of file-buffer was not found and is ours.
+The layouts of the first two are those of the vendor's command reference. That of file-buffer was not found and is ours.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`show sip-ua registration passthrough status` (facts: cube-line-side 2.6)."""
+"""`show sip-ua registration passthrough status` (layout: vendor, line-side survivability chapter)."""
 
 from __future__ import annotations
 
