@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import warnings
 from pathlib import Path
 
 from cubeproxy.protocols.values import Address
@@ -29,8 +30,11 @@ def client_context(*, legacy: bool = False) -> ssl.SSLContext:
 
 
 def _set_level(context: ssl.SSLContext, legacy: bool) -> None:
-    context.minimum_version = ssl.TLSVersion.TLSv1 if legacy else ssl.TLSVersion.TLSv1_2
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     if legacy:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of TLS 1.0, which is what old phones have
+            context.minimum_version = ssl.TLSVersion.TLSv1
         context.set_ciphers(LEGACY_CIPHERS)
 
 
