@@ -227,14 +227,6 @@ def export_pkcs12(bundle: Bundle, name: str, passphrase: bytes) -> bytes:
     )
 
 
-def export_key(bundle: Bundle, passphrase: bytes) -> bytes:
-    return bundle.key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.BestAvailableEncryption(passphrase),
-    )
-
-
 def keep_request_key(folder: Path, trustpoint: str, key: PrivateKey) -> Path:
     """The key of a request, beside the one in use until the certificate is here."""
     path = trustpoint_folder(folder, trustpoint) / REQUEST_KEY

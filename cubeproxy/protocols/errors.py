@@ -1,10 +1,10 @@
 """Errors that say who is wrong.
 
-A machine never raises for an I/O failure: that is a value it receives. It raises
+A machine never raises for an I/O failure or for lack of room: those are values (`MediaRefused`, a row of the border's
+failure table). It raises
 
 * `RemoteProtocolError` when the peer broke a protocol: the status to answer travels with it;
 * `LocalProtocolError` when our own code asked a machine for what its table does not have;
-* `ResourceExhausted` when we are full: it becomes 503 with Retry-After;
 * `TrustError` when a certificate is refused: it names the certificate, what was missing and the fix;
 * `ConfigError` for a line of configuration that cannot be obeyed.
 """
@@ -32,14 +32,6 @@ class RemoteProtocolError(CubeError):
 
 class LocalProtocolError(CubeError):
     """We asked a machine for a transition that does not exist. Always a bug of ours."""
-
-
-class ResourceExhausted(CubeError):
-    """Nothing is wrong with the request, we have no room for it. `retry_after` is in seconds."""
-
-    def __init__(self, text: str, retry_after: int = 10) -> None:
-        super().__init__(text)
-        self.retry_after = retry_after
 
 
 class TrustError(CubeError):

@@ -1,19 +1,15 @@
 """G.711, both laws, by tables (ITU-T G.711, tables 1 and 2).
 
 Linear samples have 16 bits: the codec's 14 (mu-law) or 13 (A-law) bits, left-aligned. Everything works on whole
-packets: decoding is two `bytes.translate`, one for each octet of a sample, and going from one law to the other
-is one. A negative sample is coded as its ones' complement with the sign bit turned, as the ITU's own reference
-does (G.191), so that positive and negative halves of the tables mirror each other.
+packets: decoding is two `bytes.translate`, one for each octet of a sample. A negative sample is coded as its ones'
+complement with the sign bit turned, as the ITU's own reference does (G.191), so that positive and negative halves of
+the tables mirror each other.
 """
 
 from __future__ import annotations
 
-import sys
 from array import array
 from collections.abc import Callable
-
-ULAW_SILENCE = 0xFF
-ALAW_SILENCE = 0xD5
 
 _TURN_SIGN = bytes(code ^ 0x80 for code in range(256))
 
@@ -60,9 +56,6 @@ def _octets(samples: array[int]) -> tuple[bytes, bytes]:
 _ULAW_OCTETS = _octets(ULAW_SAMPLES)
 _ALAW_OCTETS = _octets(ALAW_SAMPLES)
 
-_ULAW_TO_ALAW = bytes(map(ALAW_CODES.__getitem__, ULAW_SAMPLES))
-_ALAW_TO_ULAW = bytes(map(ULAW_CODES.__getitem__, ALAW_SAMPLES))
-
 
 def _decode(payload: bytes, octets: tuple[bytes, bytes]) -> array[int]:
     raw = bytearray(2 * len(payload))
@@ -89,28 +82,3 @@ def encode_ulaw(samples: array[int]) -> bytes:
 
 def encode_alaw(samples: array[int]) -> bytes:
     return bytes(map(ALAW_CODES.__getitem__, samples))
-
-
-def ulaw_to_alaw(payload: bytes) -> bytes:
-    return payload.translate(_ULAW_TO_ALAW)
-
-
-def alaw_to_ulaw(payload: bytes) -> bytes:
-    return payload.translate(_ALAW_TO_ULAW)
-
-
-def samples_from_bytes(raw: bytes) -> array[int]:
-    """Little-endian 16-bit samples (WAV) as an array. ValueError for half a sample."""
-    samples = array("h")
-    samples.frombytes(raw)
-    if sys.byteorder == "big":
-        samples.byteswap()
-    return samples
-
-
-def samples_to_bytes(samples: array[int]) -> bytes:
-    """Little-endian 16-bit samples (WAV)."""
-    if sys.byteorder == "big":
-        samples = array("h", samples)
-        samples.byteswap()
-    return samples.tobytes()

@@ -44,18 +44,6 @@ def classify(datagram: bytes) -> Kind:
     return Kind.DTLS if 20 <= first <= 63 and length >= 13 else Kind.OTHER
 
 
-def is_rtcp(datagram: bytes) -> bool:
-    return classify(datagram) is Kind.RTCP
-
-
-def is_stun(datagram: bytes) -> bool:
-    return classify(datagram) is Kind.STUN
-
-
-def is_dtls(datagram: bytes) -> bool:
-    return classify(datagram) is Kind.DTLS
-
-
 def header_length(packet: bytes) -> int:
     """Octets before the payload: fixed header, CSRC list and extension. RemoteProtocolError if it does not fit."""
     length = len(packet)

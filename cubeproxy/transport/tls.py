@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from OpenSSL import SSL, crypto
 
@@ -118,21 +118,6 @@ class TlsServer(TlsSettings):
         self.require_peer = require_client
         super().__init__(chain, key, judge, profile=profile, keylog=keylog)
 
-    @classmethod
-    def from_files(
-        cls,
-        certificate: Path,
-        key: Path,
-        judge: Judge,
-        *,
-        profile: Profile = "default",
-        require_client: bool = True,
-        keylog: BinaryIO | None = None,
-    ) -> TlsServer:
-        """From PEM files: the chain, own certificate first, and its key. ConfigError when they do not fit."""
-        chain, private = read_pem(certificate, key)
-        return cls(chain, private, judge, profile=profile, require_client=require_client, keylog=keylog)
-
 
 class TlsClient(TlsSettings):
     """TLS of outgoing connections. `chain` may be empty where the server demands no certificate."""
@@ -154,21 +139,6 @@ class TlsClient(TlsSettings):
         self.resume = resume
         self._sessions: OrderedDict[Address, tuple[SSL.Context, SSL.Session]] = OrderedDict()
         super().__init__(chain, key, judge, profile=profile, keylog=keylog)
-
-    @classmethod
-    def from_files(
-        cls,
-        certificate: Path,
-        key: Path,
-        judge: Judge,
-        *,
-        server_name: str = "",
-        profile: Profile = "default",
-        keylog: BinaryIO | None = None,
-    ) -> TlsClient:
-        """From PEM files: the chain, own certificate first, and its key. ConfigError when they do not fit."""
-        chain, private = read_pem(certificate, key)
-        return cls(chain, private, judge, server_name=server_name, profile=profile, keylog=keylog)
 
     def connect(self, address: Address, limits: Limits, clock: Callable[[], float]) -> TlsChannel:
         """A channel to a server, resuming the last session with it when there is one."""
@@ -251,21 +221,6 @@ def open_keylog(path: Path) -> BinaryIO:
     """A key log file (NSS format, as Wireshark reads it). Readable by its owner alone: it opens every recorded call."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     return os.fdopen(descriptor, "ab")
-
-
-def read_pem(certificate: Path, key: Path) -> tuple[list[x509.Certificate], PrivateKey]:
-    """A chain and its key; ConfigError names the file that is at fault, never its content."""
-    try:
-        chain = x509.load_pem_x509_certificates(certificate.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{certificate}: no certificate could be read ({type(error).__name__})") from None
-    try:
-        private = serialization.load_pem_private_key(key.read_bytes(), None)
-    except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(f"{key}: no private key could be read ({type(error).__name__})") from None
-    if not isinstance(private, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey)):
-        raise ConfigError(f"{key}: only RSA and EC keys are used in TLS here")
-    return chain, private
 
 
 def check_legacy() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import sys
+import struct
 from array import array
 
 import pytest
@@ -16,7 +16,7 @@ NEGATIVE = array("h", range(-32768, 0))
 
 
 def digest(samples: array[int]) -> str:
-    return hashlib.sha256(g711.samples_to_bytes(samples)).hexdigest()
+    return hashlib.sha256(struct.pack(f"<{len(samples)}h", *samples)).hexdigest()
 
 
 # Code without the sign, inverted -> decoder output, one row for each segment's first and last step.
@@ -53,7 +53,7 @@ class TestUlaw:
         assert g711.encode_ulaw(g711.decode_ulaw(ALL)) == ALL.replace(b"\x7f", b"\xff")
 
     def test_silence(self) -> None:
-        assert g711.encode_ulaw(array("h", [0]))[0] == g711.ULAW_SILENCE
+        assert g711.encode_ulaw(array("h", [0]))[0] == 0xFF
 
 
 ALAW_OUTPUTS = {
@@ -88,7 +88,7 @@ class TestAlaw:
         assert g711.encode_alaw(g711.decode_alaw(ALL)) == ALL
 
     def test_silence(self) -> None:
-        assert g711.encode_alaw(array("h", [0]))[0] == g711.ALAW_SILENCE
+        assert g711.encode_alaw(array("h", [0]))[0] == 0xD5
 
 
 class TestBoth:
@@ -96,29 +96,6 @@ class TestBoth:
         for encode in (g711.encode_ulaw, g711.encode_alaw):
             turned = bytes(code ^ 0x80 for code in encode(POSITIVE))
             assert encode(NEGATIVE) == turned[::-1]
-
-    def test_from_law_to_law_is_by_way_of_the_sample(self) -> None:
-        assert g711.ulaw_to_alaw(ALL) == g711.encode_alaw(g711.decode_ulaw(ALL))
-        assert g711.alaw_to_ulaw(ALL) == g711.encode_ulaw(g711.decode_alaw(ALL))
-
-    def test_no_code_moves_far_between_the_laws(self) -> None:
-        for sample, back in zip(g711.decode_ulaw(ALL), g711.decode_alaw(g711.ulaw_to_alaw(ALL)), strict=True):
-            assert abs(sample - back) <= max(16, abs(sample) // 16)
-
-    def test_wav_octets_are_little_endian_on_any_machine(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        raw = b"\x01\x02\xff\x7f"
-        samples = g711.samples_from_bytes(raw)
-        assert samples.tolist() == [0x0201, 0x7FFF]
-        assert g711.samples_to_bytes(samples) == raw
-        monkeypatch.setattr(sys, "byteorder", {"little": "big", "big": "little"}[sys.byteorder])
-        swapped = g711.samples_from_bytes(raw)
-        assert swapped.tolist() == [0x0102, -129]
-        assert g711.samples_to_bytes(swapped) == raw
-        assert swapped.tolist() == [0x0102, -129]
-
-    def test_half_a_sample_is_a_mistake(self) -> None:
-        with pytest.raises(ValueError):
-            g711.samples_from_bytes(b"\0")
 
     def test_a_sample_of_more_than_16_bits_is_a_mistake(self) -> None:
         with pytest.raises(IndexError):

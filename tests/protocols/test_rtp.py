@@ -112,9 +112,6 @@ class TestClassify:
     )
     def test_by_the_first_octets(self, datagram: bytes, kind: Kind) -> None:
         assert rtp.classify(datagram) is kind
-        assert rtp.is_rtcp(datagram) is (kind is Kind.RTCP)
-        assert rtp.is_stun(datagram) is (kind is Kind.STUN)
-        assert rtp.is_dtls(datagram) is (kind is Kind.DTLS)
 
 
 octets = st.binary(max_size=40)

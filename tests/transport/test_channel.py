@@ -325,12 +325,3 @@ def test_a_server_certificate_may_not_be_used_by_a_client() -> None:
     event = refusal(Wire(client(issue("SEP001122334455", CA, usage=(SERVER,))), server())).event
     assert event.cause == "certificate"
     assert "purpose" in str(event.fields["reason"])
-
-
-def test_pem_files_are_read_and_faults_name_the_file(tmp_path: Path) -> None:
-    certificate, key = CUBE.files(tmp_path, "cube")
-    assert TlsServer.from_files(certificate, key, Judge()).server
-    with pytest.raises(ConfigError, match=r"cube\.pem: no private key"):
-        TlsServer.from_files(certificate, certificate, Judge())
-    with pytest.raises(ConfigError, match=r"gone\.pem: no certificate"):
-        TlsServer.from_files(tmp_path / "gone.pem", key, Judge())

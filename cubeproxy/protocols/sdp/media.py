@@ -117,10 +117,6 @@ class Media(Section):
         """Preferred packet duration, ms."""
         return self._milliseconds("ptime")
 
-    @property
-    def maxptime(self) -> int | None:
-        return self._milliseconds("maxptime")
-
     def _milliseconds(self, name: str) -> int | None:
         match = _NUMBER.fullmatch(self.get(name) or "")
         return int(match[1]) or None if match else None
@@ -140,15 +136,6 @@ class Media(Section):
     def set_direction(self, direction: Direction) -> None:
         """Replace the direction in its place; sendrecv is written too, so that a session line cannot override it."""
         self.replace(tuple(_DIRECTIONS), Attribute(direction.attribute))
-
-    def is_held(self, session: SessionDescription) -> bool:
-        """Whether the writer asks for no media: sendonly, inactive, or the old c=0.0.0.0 (RFC 3264 8.4)."""
-        if not self.direction(session).receives:
-            return True
-        connection = self.connection or session.connection
-        return connection is not None and is_null(read_connection(connection))
-
-    # Codecs.
 
     @property
     def payload_types(self) -> list[int]:

@@ -124,14 +124,6 @@ class Dialog:
         return (self.call_id, self.local_tag, self.remote_tag)
 
     @property
-    def local_uri(self) -> Uri:
-        return NameAddr.parse(self.local_party).uri
-
-    @property
-    def remote_uri(self) -> Uri:
-        return NameAddr.parse(self.remote_party).uri
-
-    @property
     def next_hop(self) -> Uri:
         """Where a request goes first: the first route, or the remote target."""
         return NameAddr.parse(self.route_set[0]).uri if self.route_set else Uri.parse(self.remote_target)

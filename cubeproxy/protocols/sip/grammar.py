@@ -19,7 +19,6 @@ HOST = r"(?:\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9_.\-]++)"
 LWS = " \t"
 
 is_token = re.compile(TOKEN, re.ASCII).fullmatch
-is_quoted = re.compile(QUOTED, re.ASCII).fullmatch
 
 _PARAM = re.compile(
     rf"[ \t]*+;[ \t]*+({TOKEN})(?:[ \t]*+=[ \t]*+({QUOTED}|[!#-+\--:=?-~]++))?+[ \t]*+",

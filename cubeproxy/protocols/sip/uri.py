@@ -1,7 +1,7 @@
 """SIP URIs and the two values built on hosts and URIs: name-addr (From, To, Contact, Route) and Via.
 
 RFC 3261 19.1, 20.10, 20.42; IPv6 by RFC 5118. The values are read, compared and written; treat them as immutable
-(`replace`, `with_tag`): they are not frozen because that costs four times as much to make, and they are cached, by
+(`replace`): they are not frozen because that costs four times as much to make, and they are cached, by
 the message they came from, and URIs and name-addrs by their text.
 """
 
@@ -273,13 +273,6 @@ class NameAddr:
     @property
     def tag(self) -> str | None:
         return self.params.get("tag")
-
-    def with_tag(self, tag: str | None) -> NameAddr:
-        """A copy with this tag; None takes it away."""
-        params = {name: value for name, value in self.params.items() if name != "tag"}
-        if tag is not None:
-            params["tag"] = tag
-        return NameAddr(self.display, self.uri, params)
 
 
 @lru_cache(_REMEMBERED)

@@ -58,8 +58,6 @@ def test_the_caller_takes_the_dialog_from_the_response() -> None:
     assert dialog.route_set == ["<sip:p0.example.com;lr>", "<sip:p1.example.com;lr;x=1>", "<sip:p2.example.com;lr>"]
     assert dialog.remote_target == FIRST
     assert (dialog.local_cseq, dialog.remote_cseq) == (7, None)
-    assert str(dialog.local_uri) == "sip:1001@127.0.0.2"
-    assert str(dialog.remote_uri) == "sip:2002@127.0.0.1"
     assert "call-1" in repr(dialog)
 
 
@@ -71,8 +69,6 @@ def test_the_callee_takes_the_dialog_from_the_request() -> None:
     assert dialog.route_set == ["<sip:p2.example.com;lr>", "<sip:p1.example.com;lr;x=1>", "<sip:p0.example.com;lr>"]
     assert dialog.remote_target == "sip:1001@127.0.0.2:5062"
     assert (dialog.local_cseq, dialog.remote_cseq) == (None, 7)
-    assert str(dialog.local_uri) == "sip:2002@127.0.0.1"
-    assert str(dialog.remote_uri) == "sip:1001@127.0.0.2"
 
 
 def test_each_fork_is_a_dialog_of_its_own() -> None:

@@ -216,12 +216,6 @@ def test_a_display_name_that_is_no_token_is_written_quoted() -> None:
     assert str(NameAddr.parse("Doe (ext 5) <sip:a@b>")) == '"Doe (ext 5)" <sip:a@b>'
 
 
-def test_tags_are_set_and_taken_away() -> None:
-    value = NameAddr.parse("<sip:a@b>;x=1;tag=old")
-    assert str(value.with_tag("new")) == "<sip:a@b>;x=1;tag=new"
-    assert (value.with_tag(None).tag, value.tag) == (None, "old")
-
-
 @given(sip.displays, sip.users, sip.hosts, sip.header_params)
 def test_writing_and_reading_a_name_addr_gives_the_same(
     display: str, user: str, host: str, params: dict[str, str | None]
