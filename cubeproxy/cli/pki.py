@@ -2,6 +2,7 @@
 
     crypto pki enroll (selfsigned)    cubeproxy pki self-signed
     crypto pki authenticate           cubeproxy pki authenticate
+    crypto pki enroll (url)           cubeproxy pki enroll; on paper: cubeproxy pki request
     crypto pki import                 cubeproxy pki import
     crypto pki export                 cubeproxy pki export
     crypto pki crl                    cubeproxy pki crl
@@ -23,12 +24,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from rich.console import Console
 from rich.table import Table
 
+from cubeproxy.cli import enroll
 from cubeproxy.cli.common import fail, read_config
 from cubeproxy.pki import enrol, request
-from cubeproxy.pki.files import KEY, trustpoint_folder, write_file
+from cubeproxy.pki.files import KEY, certificates_pem, trustpoint_folder, write_file
 from cubeproxy.pki.names import fingerprint
 from cubeproxy.pki.store import Store
-from cubeproxy.protocols.errors import TrustError
+from cubeproxy.protocols.errors import CubeError, TrustError
+from cubeproxy.server import scep
 from cubeproxy.views.trustpoints import rows
 
 app = typer.Typer(help="Trustpoints: certificates, keys and authorities in the nvram folder.", no_args_is_help=True)
@@ -50,6 +53,9 @@ Names = Annotated[
     list[str] | None,
     typer.Option("--san", metavar="NAME", help="Alternative name, repeatable: dns:NAME, ip:ADDRESS, uri:URI."),
 ]
+
+app.command("request")(enroll.request_command)
+app.command("enroll")(enroll.enroll_command)
 
 
 @app.command("self-signed")
@@ -76,23 +82,43 @@ def self_signed(
 def authenticate(
     trustpoint: Trustpoint,
     nvram: Nvram,
-    ca: Annotated[Path, typer.Option(help="Certificate of the authority, PEM or DER; `-` for standard input.")],
+    ca: Annotated[
+        Path | None, typer.Option(help="Certificate of the authority, PEM or DER; `-` for standard input.")
+    ] = None,
+    url: Annotated[str, typer.Option(help="Ask the authority itself by SCEP, in place of --ca.")] = "",
     expected: Annotated[
         str, typer.Option("--fingerprint", help="SHA-256 (or SHA-1) that it must have, in place of the question.")
     ] = "",
     yes: Yes = False,
 ) -> None:
     """Take an authority as the trustpoint's, after its fingerprint was confirmed."""
-    data = _read(ca)
+    if (ca is None) == (not url):
+        fail("give one of --ca and --url", 2)
     try:
+        data = _read(ca) if ca is not None else _asked_for(url)
         authorities = enrol.load_authorities(data, trustpoint)
         for authority in authorities:
             _attributes(authority)
         _confirm_fingerprints(authorities, expected, yes)
         enrol.authenticate(nvram, trustpoint, data)
-    except (TrustError, OSError) as error:
+    except (CubeError, OSError) as error:
         fail(error)
     typer.echo("Trustpoint CA certificate accepted.")
+
+
+def _asked_for(url: str) -> bytes:
+    """The authorities that a SCEP server shows; certificates of its RA are no authorities."""
+    found = [one for one in scep.fetch_authorities(url) if _is_authority(one)]
+    if not found:
+        raise TrustError("the answer holds no certificate of an authority", fix="give the certificate with --ca")
+    return certificates_pem(found)
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return certificate.issuer == certificate.subject
 
 
 @app.command("import")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cubelab.pki.authority import authority_at
 from cubelab.pki.lab import CUBE, DEVICES, init_lab
+from cubelab.pki.scep_server import PASSWORD_PATH, ScepServer
 
 app = typer.Typer(help="Certificates for a lab.", no_args_is_help=True)
 
@@ -27,3 +32,32 @@ def init(
     lab = init_lab(folder, devices=device or DEVICES, cube=[*CUBE, *(address or ())])
     typer.echo(f"{folder}: {len(lab.phones)} phones, {len(lab.cucm)} cluster nodes, {len(lab.bad)} bad certificates")
     typer.echo(f"start the proxy with --nvram {folder}")
+
+
+@app.command("scep")
+def scep(
+    folder: Annotated[Path, typer.Argument(help="The lab's folder; the authority is made there the first time.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.20.30",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8088,
+    pending: Annotated[bool, typer.Option("--pending", help="Requests wait for SIGUSR1, which approves them.")] = False,
+) -> None:
+    """Be a company's authority that answers SCEP as NDES does, until it is interrupted."""
+    authority = authority_at(folder)
+    authority.pending = pending
+    server = ScepServer(authority)
+
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGUSR1, lambda: authority.approve(datetime.now(UTC)))
+        url = await server.start(host, port)
+        typer.echo(f"enrollment url {url}")
+        typer.echo(f"challenge passwords, each good once: curl {url.partition('/certsrv')[0]}{PASSWORD_PATH}")
+        await asyncio.Event().wait()
+
+    try:
+        asyncio.run(serve())
+    except KeyboardInterrupt:
+        pass
+    except OSError as error:
+        typer.echo(f"cubelab: cannot listen on {host}:{port}: {error.strerror}", err=True)
+        raise typer.Exit(1) from None
