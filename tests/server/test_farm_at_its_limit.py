@@ -1,0 +1,109 @@
+"""The largest module of the design guide, in real time: 192 secure sessions over one farm, every packet looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from cubeproxy.media.dsp.capacity import find_module
+from cubeproxy.protocols.sccp.session import State
+from cubeproxy.protocols.values import MediaRefused, MediaReserved
+from cubeproxy.server.dsp_farm import Registration, plans
+from cubeproxy.server.eventlog import EventLog
+from tests.server.media_lab import PATIENCE, Station, live
+from tests.server.test_transcoding import Box, Nowhere, registered, router, running
+
+SESSIONS = 192
+SECONDS = 60
+FRAME = 0.02  # s
+MOST_LOST = 0.001
+LAG = 4.0  # s that packets may be late at the end, on a machine that does other things
+
+
+@dataclass
+class Speakers:
+    """Both ends of all calls: each says its own number, and counts what it hears of the other's."""
+
+    calls: list[tuple[MediaReserved, tuple[Station, Station]]]
+    heard: dict[int, int] = field(default_factory=dict)
+    wrong: int = 0
+    said: int = 0
+
+    def run(self, seconds: float) -> None:
+        """Speak for so long, 50 packets a second each."""
+        listeners = {}
+        poll = select.epoll()
+        for call, (_reserved, phones) in enumerate(self.calls):
+            for leg, phone in enumerate(phones):
+                phone.rtp.setblocking(False)
+                poll.register(phone.rtp.fileno(), select.EPOLLIN)
+                listeners[phone.rtp.fileno()] = phone, _word(call, 1 - leg)
+        began = time.monotonic()
+        for frame in range(round(seconds / FRAME)):
+            for call, (reserved, phones) in enumerate(self.calls):
+                for leg, phone in enumerate(phones):
+                    phone.send(reserved.local[leg], _word(call, leg))
+            self.said += 1
+            self._listen(poll, listeners, began + FRAME * (frame + 1))
+        self._listen(poll, listeners, time.monotonic() + LAG)
+
+    def _listen(self, poll: select.epoll, listeners: dict[int, tuple[Station, bytes]], until: float) -> None:
+        while (left := until - time.monotonic()) > 0:
+            for descriptor, _mask in poll.poll(left):
+                phone, expected = listeners[descriptor]
+                self.wrong += phone.hear(phone.rtp.recv(2048)).payload != expected
+                self.heard[descriptor] = self.heard.get(descriptor, 0) + 1
+
+    @property
+    def worst(self) -> float:
+        """The share that the unluckiest ear missed."""
+        return 1 - min(self.heard.values()) / self.said
+
+
+def _word(call: int, leg: int) -> bytes:
+    return bytes((leg,)) + call.to_bytes(3, "big") * 53
+
+
+async def fill(box: Box) -> Speakers:
+    """As many calls as there is room for, all of them running."""
+    calls = [await box.call() for _ in range(SESSIONS)]
+    refused = await box.reserve()
+    assert isinstance(refused, MediaRefused)
+    assert refused.cause == "pool-full"
+    farms = box.service.pool.farms
+    assert farms is not None
+    async with asyncio.timeout(PATIENCE):
+        while any(one.machine.state is not State.RUNNING for one in farms.sessions.values()):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    return Speakers(calls)
+
+
+@pytest.mark.soak
+@live
+async def test_the_largest_module_carries_its_secure_sessions() -> None:
+    given = router(maximum_sessions=500)
+    assert given.telephony is not None
+    given.telephony.sdspfarm_transcode_sessions = 256
+    given.voice.rtp_ports = (22000, 24999)
+    async with running(given) as box:
+        (plan,) = plans(given, find_module("PVDM3-256"))
+        assert plan.sessions == SESSIONS
+        registration = Registration(
+            plan, EventLog(Nowhere(), clock=asyncio.get_running_loop().time), ports=(25000, 26999)
+        )
+        try:
+            await registration.start()
+            await registered(registration)
+            speakers = await fill(box)
+            await asyncio.to_thread(speakers.run, 0.5)  # whatever the first packets cost
+            measured = Speakers(speakers.calls)
+            await asyncio.to_thread(measured.run, SECONDS)
+        finally:
+            await registration.stop()
+    assert len(measured.heard) == 2 * SESSIONS
+    assert measured.wrong == 0
+    assert measured.worst <= MOST_LOST
