@@ -46,7 +46,7 @@ class Watch:
         self.state = State.UP
         self.failures = 0
         self._user = user
-        self._open = False  # a probe is on its way
+        self._open: _Probe | None = None  # on its way
 
     def start(self, now: float) -> None:
         if self.node.keepalive:
@@ -63,20 +63,14 @@ class Watch:
         """A call or registration got nothing from this node."""
         if self.node.keepalive is None:
             self.receive(Input.FAILED, now)
-        elif not self._open:
+        elif self._open is None:
             self._wake_at(now, self._probe)
 
-    def response(self, response: Response, now: float) -> None:
-        if response.status >= 200:
-            self._answered(response.status not in BUSYOUT, now)
-
-    def failed_probe(self, now: float) -> None:
-        self._answered(False, now)
-
-    def _answered(self, alive: bool, now: float) -> None:
-        if not self._open:
+    def probed(self, probe: _Probe, alive: bool, now: float) -> None:
+        """What came of a probe. Whatever comes of one that was given up on counts for nothing."""
+        if probe is not self._open:
             return
-        self._open = False
+        self._open = None
         if alive:
             self.receive(Input.ALIVE, now)
             return
@@ -86,10 +80,10 @@ class Watch:
         self.receive(Input.GIVEN_UP if self.failures > allowed else Input.SILENT, now)
 
     def _probe(self, now: float) -> None:
-        self._open = True
-        self._wake_at(now + PROBE_WAIT, self.failed_probe)
+        probe = self._open = _Probe(self)
+        self._wake_at(now + PROBE_WAIT, lambda then: self.probed(probe, False, then))
         target = self.node.target
-        self._user.request(_options(target, self._user), target, _Probe(self), now)
+        self._user.request(_options(target, self._user), target, probe, now)
 
     def _wake_at(self, when: float, wake: Callable[[float], None]) -> None:
         self._user.alarms.set(self, when, wake)
@@ -126,16 +120,19 @@ class Watch:
 
 
 class _Probe:
-    """The waiter of one OPTIONS request: a late answer to an earlier probe counts for nothing."""
+    """The waiter of one OPTIONS request."""
+
+    __slots__ = ("_watch",)
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
 
     def response(self, response: Response, now: float) -> None:
-        self._watch.response(response, now)
+        if response.status >= 200:
+            self._watch.probed(self, response.status not in BUSYOUT, now)
 
     def failed(self, cause: str, now: float) -> None:
-        self._watch.failed_probe(now)
+        self._watch.probed(self, False, now)
 
 
 TRANSITIONS: dict[tuple[State, Input], tuple[Action, State]] = {

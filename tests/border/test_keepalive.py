@@ -71,6 +71,17 @@ def test_a_provisional_answer_is_none() -> None:
     assert state(one) is State.SUSPECT
 
 
+def test_what_comes_of_an_earlier_probe_counts_for_nothing() -> None:
+    one, node = scene(retry=3)
+    earlier = node.hears("OPTIONS")
+    one.wait(3.5)
+    probe = node.hears("OPTIONS")
+    node.answers(earlier, 503)
+    assert state(one) is State.SUSPECT
+    node.answers(probe, 200)
+    assert state(one) is State.UP
+
+
 def test_a_suspect_is_probed_quickly_and_still_used() -> None:
     one, node = scene(retry=3)
     node.hears("OPTIONS")
