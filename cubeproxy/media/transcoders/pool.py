@@ -69,7 +69,7 @@ def members_of(config: Config) -> list[Transcoder]:
         found.append(LtiTranscoder(profiles))
     service = config.telephony
     classic = config.personality is Personality.IOS  # IOS XE has no SCCP transcoding for CUBE
-    if classic and service is not None and service.source_address is not None:
+    if classic and service is not None and service.source_address is not None and service.sdspfarm_units:
         found.append(SccpFarms(config))
     return found
 

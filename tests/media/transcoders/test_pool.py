@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cubeproxy.config.model import Config
+from cubeproxy.media.transcoders.pool import members_of
 from cubeproxy.protocols.values import (
     MediaLost,
     MediaRefused,
@@ -25,6 +26,16 @@ def test_without_a_configured_transcoder_there_is_none() -> None:
     box = Box(Config(version="15.3"))
     assert box.reserve() == 0
     assert box.refusal == ("no-transcoder", "no transcoder is configured")
+
+
+def test_a_call_manager_without_units_or_on_ios_xe_is_none() -> None:
+    given = config()
+    assert given.telephony is not None
+    given.telephony.sdspfarm_units = 0
+    assert members_of(given) == []
+    given = config()
+    given.version = "17.6"
+    assert members_of(given) == []
 
 
 @pytest.mark.parametrize("changes", [{"shutdown": True}, {"security": False}])
