@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvloop
 
+from cubelab.agent.agent import NoAnswer
+from cubelab.cli.files import make_cluster, read_devices, read_pending
 from cubelab.cli.parts import read_pairs, read_source
+from cubelab.cluster.cluster import Cluster
+from cubelab.cluster.lists import REFRESH
 from cubelab.cucm.cucm import CucmSettings, VirtualCucm
 from cubelab.cucm.registrar import Binding
 from cubelab.voice.negotiation import PLAIN, SECURE
@@ -30,6 +35,20 @@ def command(
     digest: Annotated[bool, typer.Option(help="Ask phones for their password.")] = True,
     reuse: Annotated[bool, typer.Option("--direct", help="Phones register here without a proxy.")] = False,
     reject: Annotated[int, typer.Option(help="Answer everything with this status.")] = 0,
+    files: Annotated[
+        Path | None, typer.Option(help="Folder made by `cubelab pki init`: files by TFTP and HTTP, CAPF, TVS.")
+    ] = None,
+    device: Annotated[
+        list[str] | None, typer.Option(help="DEVICE=NUMBER[:MODEL]: a phone that may boot, repeatable.")
+    ] = None,
+    enrol: Annotated[
+        list[str] | None, typer.Option(help="DEVICE=null|lsc|mic|string:TEXT: a pending LSC installation.")
+    ] = None,
+    tftp_port: Annotated[int, typer.Option(min=1, max=65535, help="Below 1024 takes root.")] = 69,
+    itl_defect: Annotated[
+        bool, typer.Option("--itl-defect", help="CSCup28852: phones reset at every ITL refresh.")
+    ] = False,
+    itl_refresh: Annotated[float, typer.Option(min=1, help="Seconds between two ITL refreshes.")] = REFRESH,
 ) -> None:
     """A virtual CUCM: registrar with digest, routing between registered numbers, endpoints that speak a tone."""
     nodes = tuple(node or ["127.0.20.11"])
@@ -45,8 +64,18 @@ def command(
         reject=reject,
         record=False,
     )
+    devices = read_devices(read_pairs(device or []), settings.users)
+    pending = {name: read_pending(text) for name, text in read_pairs(enrol or []).items()}
+
+    def cluster() -> Cluster | None:
+        if files is None:
+            return None
+        made = make_cluster(nodes, files, devices, mixed=pki is not None, tftp_port=tftp_port, defect=itl_defect)
+        made.pending.update(pending)
+        return made
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings))
+        runner.run(_serve(settings, cluster, itl_refresh))
 
 
 def _identities(nodes: tuple[str, ...], pki: Path) -> dict[str, tuple[Path, Path]]:
@@ -55,17 +84,49 @@ def _identities(nodes: tuple[str, ...], pki: Path) -> dict[str, tuple[Path, Path
     return {node: (cert, cert.with_name("key.pem")) for node, cert in zip(nodes, folders, strict=False)}
 
 
-async def _serve(settings: CucmSettings) -> None:
-    cucm = VirtualCucm(settings, Pacer())
+async def _serve(settings: CucmSettings, make: Callable[[], Cluster | None], refresh: float) -> None:
+    cucm, cluster = VirtualCucm(settings, Pacer()), make()
     cucm.registrar.on_change = _tell
     await cucm.start()
+    if cluster is not None:
+        await cluster.start()
     typer.echo(f"nodes {', '.join(settings.nodes)}: {len(settings.users)} numbers")
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    await stopped.wait()
+    async with asyncio.TaskGroup() as work:
+        watching = work.create_task(_watch(cluster, cucm, refresh), name="ITL refresh") if cluster else None
+        await stopped.wait()
+        if watching:
+            watching.cancel()
     typer.echo(f"{cucm.registrar.accepted} registrations, {cucm.bridges} calls, {cucm.keepalives} keepalives")
     await cucm.close()
+
+
+async def _watch(cluster: Cluster, cucm: VirtualCucm, refresh: float) -> None:
+    """Until cancelled: tell phones to reset when the ITL was made anew. The cluster's files end with it."""
+    resets: set[asyncio.Task[None]] = set()
+
+    def reset() -> None:
+        for number in list(cucm.registrar.bindings):
+            task = asyncio.create_task(_reset(cucm, number), name=f"reset {number}")
+            resets.add(task)
+            task.add_done_callback(resets.discard)
+
+    cluster.on_reset = reset
+    try:
+        await cluster.watch(refresh)
+    finally:
+        for task in resets:
+            task.cancel()
+        await cluster.close()
+
+
+async def _reset(cucm: VirtualCucm, number: str) -> None:
+    try:
+        typer.echo(f"{number} told to reset: {await cucm.control(number, 'reset')}")
+    except (LookupError, NoAnswer) as error:
+        typer.echo(f"{number} not told to reset: {error}")
 
 
 def _tell(number: str, binding: Binding | None) -> None:

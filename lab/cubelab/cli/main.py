@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cubelab.cli import cucm, eavesdrop, phone, wire
+from cubelab.cli import boot, cucm, eavesdrop, phone, wire
 from cubelab.demo import command as demo
 from cubelab.pki.command import app as pki
 
@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 app.add_typer(pki, name="pki")
 app.command("phone")(phone.command)
+app.command("boot")(boot.command)
 app.command("cucm")(cucm.command)
 app.command("wire")(wire.command)
 app.command("eavesdrop")(eavesdrop.command)

@@ -66,7 +66,8 @@ class PoweredPhone:
         assert self.phone is not None
         action = await self.phone.controls.get()
         self.reset(f"the cluster says {action}")
-        await self.phone.close()
+        old, self.phone = self.phone, None
+        await old.close()
         await self.power_on()
         return action
 

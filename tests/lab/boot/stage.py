@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,8 @@ from cubelab.phone.flash import Flash
 from cubelab.pki.lab import DEVICES, Lab
 from cubelab.provisioning.models import MODELS
 
-NODES = {"pub": "127.52.1.11", "sub": "127.52.1.12"}
+NETWORK = f"127.{64 + secrets.randbelow(180)}"  # two runs on one machine do not meet
+NODES = {"pub": f"{NETWORK}.1.11", "sub": f"{NETWORK}.1.12"}
 PORTS = Ports(tftp=16969, http=16970, capf=13804, tvs=12445)
 SIP_PORTS = (15060, 15061)
 PHONE, OTHER = DEVICES[0], DEVICES[1]
@@ -31,7 +33,7 @@ class Station:
         self.device = DEVICES[index]
         self.flash = Flash(folder / self.device, pki.mics[self.device])
         self.settings = BootSettings(self.device, MODELS[changes.pop("model", "8841")], **changes)
-        self.host = f"127.52.2.{index + 1}"
+        self.host = f"{NETWORK}.2.{index + 1}"
         self.diary = Diary()
         self.downloader = self.towards(NODES["pub"])
 

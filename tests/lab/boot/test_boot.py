@@ -13,7 +13,7 @@ from cubelab.phone.boot import Booted
 from cubelab.pki.lab import Lab
 from cubeproxy.protocols.capf import AuthMode
 from cubeproxy.protocols.values import Transport
-from tests.lab.boot.stage import NODES, OTHER, PASSWORD, PHONE, SIP_PORTS, Plant
+from tests.lab.boot.stage import NETWORK, NODES, OTHER, PASSWORD, PHONE, SIP_PORTS, Plant
 
 CTL, ITL, CONFIG = f"CTL{PHONE}.tlv", f"ITL{PHONE}.tlv", f"{PHONE}.cnf.xml"
 
@@ -310,7 +310,7 @@ async def test_phones_boot_at_once(pki: Lab, tmp_path: Path) -> None:
             phone = plant.station(model="7961")
             phone.settings.device = device.name
             phone.flash = type(phone.flash)(tmp_path / device.name)
-            phone.downloader.host = f"127.52.3.{number + 1}"
+            phone.downloader.host = f"{NETWORK}.3.{number + 1}"
             phones.append(phone)
             phone.flash.mic = pki.mics[PHONE]
         booted = await asyncio.gather(*(phone.boot() for phone in phones))
