@@ -118,10 +118,6 @@ class Calls:
         self._leg_serial += 1
         return Leg(index, self._leg_serial, peer, path, number, device)
 
-    def trusts_host(self, host: str) -> bool:
-        """Whether the core face listens to this address at all."""
-        return self.judge.trusts_host(host)
-
     def _refuse_new(self, key: ServerKey, request: Request, flow: Flow, peer: Peer, cause: str, now: float) -> None:
         self.user.refuse(key, request, cause, peer.control[0], now)
         self.user.report(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from enum import IntEnum
 
 from cubeproxy.border.plan import Node
-from cubeproxy.border.user import TransactionUser
+from cubeproxy.border.user import TransactionUser, name_of
 from cubeproxy.protocols.sip.message import Headers, Request, Response
 from cubeproxy.protocols.values import Severity, Target
 
@@ -94,8 +94,8 @@ class Watch:
         self._user.report(
             "node.down" if down else "node.up",
             Severity.WARNING if down else Severity.NOTICE,
-            f"core node {target.host}:{target.port} {'does not answer OPTIONS' if down else 'answers again'}",
-            peer=f"{target.host}:{target.port}",
+            f"core node {name_of(target)} {'does not answer OPTIONS' if down else 'answers again'}",
+            peer=name_of(target),
             dial_peer=self.node.peer,
         )
 

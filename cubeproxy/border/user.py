@@ -12,6 +12,7 @@ from typing import Protocol
 from cubeproxy.border.alarms import Alarms
 from cubeproxy.border.effects import Effect
 from cubeproxy.border.failures import FAILURES, apply
+from cubeproxy.protocols.addresses import format_address
 from cubeproxy.protocols.sip.layer import (
     ClientFailed,
     ClientKey,
@@ -160,5 +161,4 @@ class TransactionUser:
 
 def name_of(path: Path) -> str:
     """host:port of a path's far end, for events."""
-    host, port = (path.host, path.port) if not hasattr(path, "remote") else path.remote
-    return f"{host}:{port}"
+    return format_address(path.remote if isinstance(path, Flow) else (path.host, path.port))

@@ -17,6 +17,7 @@ from typing import Any
 
 from cubeproxy.config.lines import NAME, shown
 from cubeproxy.config.model import Config, CryptoSignaling
+from cubeproxy.protocols.addresses import format_address
 from cubeproxy.protocols.errors import ConfigError
 
 KEPT = {"mask", "description", "name", "tag", "version", "hostname", "domain_name", "subject_name", "ignored"}
@@ -90,9 +91,7 @@ def _endpoint(text: str) -> tuple[str, int] | None:
 
 
 def _join(host: str, port: int) -> str:
-    if not port:
-        return host
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return format_address((host, port)) if port else host
 
 
 class _Mapper:

@@ -25,6 +25,7 @@ from cubeproxy.border.effects import (
 from cubeproxy.border.plan import Listener
 from cubeproxy.config.model import Config
 from cubeproxy.pki.store import Store
+from cubeproxy.protocols.addresses import format_address
 from cubeproxy.protocols.errors import ConfigError, RemoteProtocolError
 from cubeproxy.protocols.sip.message import Message, Request, Response, response_to
 from cubeproxy.protocols.values import (
@@ -48,7 +49,7 @@ from cubeproxy.server.tls import TlsPolicy
 from cubeproxy.server.transcoding import TranscodingService
 from cubeproxy.server.trust import TrustSweep
 from cubeproxy.transport.sip import SipTransport
-from cubeproxy.transport.tls import TlsServer, format_address, open_keylog
+from cubeproxy.transport.tls import TlsServer, open_keylog
 from cubeproxy.views.sources import Sources
 
 GRACE = 2.0  # s for the last answers, after calls were ended by us
@@ -140,7 +141,7 @@ class Proxy:
     def _trusted(self, listener: Listener) -> Callable[[str], bool] | None:
         """Strangers on the core side are discarded unread, unless the configuration wants them answered."""
         silent = self.config.voice.silent_discard_untrusted
-        return self.border.calls.trusts_host if silent and listener.side is Side.CORE else None
+        return self.border.judge.trusts_host if silent and listener.side is Side.CORE else None
 
     def drain(self) -> None:
         """The first call lets calls finish within the limit, a second one ends them at once.

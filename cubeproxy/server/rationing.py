@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from cubeproxy.protocols.addresses import format_address
 from cubeproxy.protocols.errors import RemoteProtocolError
 from cubeproxy.protocols.sip.message import Request
 from cubeproxy.protocols.values import Event, Flow, Severity
 from cubeproxy.transport.limits import Bucket
-from cubeproxy.transport.tls import format_address
 
 BURST = 2.0  # s of the rate that may come at once
 REMEMBERED = 4096  # devices; the one that was quiet longest is forgotten first

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
+from cubeproxy.protocols.addresses import format_address
 from cubeproxy.protocols.values import Address, Event, Severity
 from cubeproxy.transport.clienthello import server_name
 from cubeproxy.transport.gate import Tally, source_of
 from cubeproxy.transport.tcp import listening_socket, tune
-from cubeproxy.transport.tls import format_address
 
 TICK = 0.5  # s between two looks at the clock
 

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable, Coroutine
 from typing import Protocol
 
+from cubeproxy.protocols.addresses import format_address
 from cubeproxy.protocols.errors import RemoteProtocolError, TrustError
 from cubeproxy.protocols.sip.message import MalformedMessage, Message, Request, Response
 from cubeproxy.protocols.values import Address, Event, Flow, Path, Severity, Target, Transport
@@ -23,7 +24,7 @@ from cubeproxy.transport.limits import Limits
 from cubeproxy.transport.outgoing import Outgoing, dial
 from cubeproxy.transport.refusals import certificate_refused, refused
 from cubeproxy.transport.tcp import Acceptor, Guest, listening_socket, tune
-from cubeproxy.transport.tls import TlsClient, TlsServer, format_address
+from cubeproxy.transport.tls import TlsClient, TlsServer
 from cubeproxy.transport.udp import UdpSocket, datagram_socket, target_of
 
 TICK = 0.25  # s between two looks at the deadlines

@@ -12,12 +12,13 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
+from cubeproxy.protocols.addresses import format_address
 from cubeproxy.protocols.values import Address, Event, Severity, Transport
 from cubeproxy.transport.counters import Counters
 from cubeproxy.transport.gate import Gate, Refused, Ticket
 from cubeproxy.transport.limits import Limits
 from cubeproxy.transport.refusals import refused, stranger
-from cubeproxy.transport.tls import TlsServer, format_address
+from cubeproxy.transport.tls import TlsServer
 
 ACCEPT_BATCH = 64  # connections accepted in one go before others have their turn
 NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}

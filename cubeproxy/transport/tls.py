@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from OpenSSL import SSL, crypto
 
+from cubeproxy.protocols.addresses import format_address as format_address  # noqa: PLC0414 - also from here
 from cubeproxy.protocols.errors import ConfigError
 from cubeproxy.protocols.values import Address, DeviceIdentity
 from cubeproxy.transport.channel import TlsChannel
@@ -255,9 +256,3 @@ def _agree(server: SSL.Connection, client: SSL.Connection) -> bool:
                 if done >= 2:
                     return True
     return False
-
-
-def format_address(address: Address) -> str:
-    """ "192.0.2.1:5061", "[2001:db8::1]:5061"."""
-    host, port = address[0], address[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

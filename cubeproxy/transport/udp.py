@@ -14,13 +14,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol
 
+from cubeproxy.protocols.addresses import format_address
 from cubeproxy.protocols.errors import RemoteProtocolError
 from cubeproxy.protocols.sip.message import Request, Response, parse_message
 from cubeproxy.protocols.values import Address, Event, Flow, Target, Transport
 from cubeproxy.transport.counters import Counters
 from cubeproxy.transport.limits import Limits
 from cubeproxy.transport.refusals import stranger
-from cubeproxy.transport.tls import format_address
 
 LARGEST = 65_535
 IP_RECVERR, IPV6_RECVERR = 11, 25  # linux/in.h, linux/in6.h; the socket module does not name them

@@ -7,6 +7,7 @@ responses at a third party, and no phone or cluster uses it.
 
 from __future__ import annotations
 
+from cubeproxy.protocols.addresses import format_address
 from cubeproxy.protocols.sip.message import Headers, Request, Response
 from cubeproxy.protocols.sip.uri import Via, unbracket
 from cubeproxy.protocols.values import Flow, Path, Target, Transport
@@ -14,12 +15,10 @@ from cubeproxy.protocols.values import Flow, Path, Target, Transport
 
 def add_via(request: Request, path: Path, branch: str) -> None:
     """Make ours the only Via (RFC 3261 8.1.1.7), asking for the source port back (RFC 3581 3)."""
-    host, port = path.local
-    sent_by = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     headers = request.headers
     if "Via" in headers:  # the same request, sent a second time
         headers.remove("Via")
-    headers.prepend("Via", f"SIP/2.0/{path.transport.value} {sent_by};branch={branch};rport")
+    headers.prepend("Via", f"SIP/2.0/{path.transport.value} {format_address(path.local)};branch={branch};rport")
 
 
 def note_source(request: Request, flow: Flow) -> None:
