@@ -12,6 +12,7 @@ from cubeproxy.protocols.sip.uri import NameAddr
 from cubeproxy.protocols.values import Path, Side
 
 SDP = "application/sdp"
+DIALOG_MAKING = frozenset({"INVITE", "UPDATE", "SUBSCRIBE", "NOTIFY", "REFER"})
 
 
 @dataclass(slots=True)
@@ -85,9 +86,6 @@ def build_response(
     answer.body = body
     _strip_type(answer, body)
     return answer
-
-
-DIALOG_MAKING = frozenset({"INVITE", "UPDATE", "SUBSCRIBE", "NOTIFY", "REFER"})
 
 
 def copy_into(request: Request, outgoing: Request, source: Leg, target: Leg, body: bytes) -> Request:

@@ -32,8 +32,7 @@ from cubeproxy.protocols.errors import CubeError, RemoteProtocolError
 from cubeproxy.protocols.sdes import CryptoLine, choose, fresh, offered, read_lines
 from cubeproxy.protocols.sdp import Direction, Media, SessionDescription, audio, describe
 from cubeproxy.protocols.suites import MasterKey, Suite
-from cubeproxy.protocols.values import Address, Need, StreamSpec
-from cubeproxy.protocols.values import Side as Face
+from cubeproxy.protocols.values import Address, Need, Side, StreamSpec
 
 _SUITE_NAME = re.compile(r"[A-Z0-9_]{1,40}", re.ASCII)
 
@@ -54,7 +53,7 @@ class Session:
 
 
 @dataclass(slots=True)
-class Side:
+class Half:
     """One leg's half of the negotiation. `peer` is fixed for the call, the rest follows the descriptions."""
 
     peer: Peer
@@ -63,7 +62,7 @@ class Side:
     fallback: bool = False  # the next offer is RTP: the peer refused SRTP and `srtp fallback` allows it
     session_id: int = 0
     version: int = 0
-    sent: bytes = b""  # our last description on this leg
+    sent: bytes = field(default=b"", repr=False)  # our last description on this leg, its keys included
     send_keys: dict[Suite, MasterKey] = field(default_factory=dict)
     lines: list[CryptoLine] = field(default_factory=list)  # the crypto lines of our open offer
     layout: list[Media] = field(default_factory=list)  # the m-lines of this leg, all refused; none may ever go
@@ -101,7 +100,7 @@ class Negotiation:
         signalling: Container[Address] = (),
     ) -> None:
         """`signalling` are the ports of ours and of the cluster that no phone's audio may go to."""
-        self.sides = (Side(caller), Side(called))
+        self.sides = (Half(caller), Half(called))
         self.session: Session | None = None
         self.state = OfferAnswer()
         self._personality = personality
@@ -171,11 +170,11 @@ class Negotiation:
         if self._looked_at is not None and self._looked_at[:2] == (source, body):
             return self._looked_at[2]
         description, place, media = parse_description(body)
-        if self.sides[source].peer.side is Face.ACCESS:
+        if self.sides[source].peer.side is Side.ACCESS:
             check_address(description, media, self._signalling)
         return description, place, media
 
-    def _accept(self, side: Side, media: Media) -> Kind:
+    def _accept(self, side: Half, media: Media) -> Kind:
         offered_kind = Kind.SRTP if media.is_secure else Kind.RTP
         verdict = accept(side.peer.policy, side.peer.negotiate_cisco, offered_kind)
         if isinstance(verdict, str):
@@ -205,7 +204,7 @@ class Negotiation:
         lines[other.place] = offered
         return self._describe(other, lines)
 
-    def _choose_line(self, side: Side, media: Media) -> CryptoLine:
+    def _choose_line(self, side: Half, media: Media) -> CryptoLine:
         lines, errors = read_lines(media.crypto)
         line = choose(lines, side.peer.suites)
         if line is None:
@@ -214,7 +213,7 @@ class Negotiation:
             raise Refused("no-suite", f"suites offered: {names}{detail}")
         return line
 
-    def _own_key(self, side: Side, line: CryptoLine) -> MasterKey:
+    def _own_key(self, side: Half, line: CryptoLine) -> MasterKey:
         assert line.suite is not None
         return side.send_key(line.suite, self._rng)
 
@@ -231,7 +230,7 @@ class Negotiation:
         clocks = {codec.clock for _, codec in kept if codec.name != EVENTS}
         return [(number, codec) for number, codec in kept if codec.name != EVENTS or codec.clock in clocks]
 
-    def _offer_media(self, side: Side, media: Media, formats: Formats, direction: Direction) -> Media:
+    def _offer_media(self, side: Half, media: Media, formats: Formats, direction: Direction) -> Media:
         assert side.kind is not None
         side.lines = []
         if side.kind is Kind.SRTP:
@@ -275,7 +274,7 @@ class Negotiation:
         kinds = (self.sides[0].kind or Kind.RTP, self.sides[1].kind or Kind.RTP)
         self.session = Session(legs, kinds)
 
-    def _check_profile(self, side: Side, media: Media) -> None:
+    def _check_profile(self, side: Half, media: Media) -> None:
         """An RTP answer to an SRTP offer takes `srtp fallback`; the other way round is an error of the peer."""
         if media.is_secure and side.kind is Kind.RTP:
             raise Refused("bad-sdp", "SRTP answered to an RTP offer")
@@ -284,7 +283,7 @@ class Negotiation:
                 raise Refused("srtp-required", f"RTP answered on dial-peer {side.peer.tag}")
             side.kind = Kind.RTP
 
-    def _answered_keys(self, side: Side, media: Media) -> tuple[MasterKey | None, MasterKey | None]:
+    def _answered_keys(self, side: Half, media: Media) -> tuple[MasterKey | None, MasterKey | None]:
         """(what the peer protects with, what we protect with) on an SRTP leg, by the line that it took."""
         if side.kind is not Kind.SRTP:
             return None, None
@@ -295,7 +294,7 @@ class Negotiation:
         return lines[0].key, ours.key
 
     def _write_answer(
-        self, side: Side, offer: _Offer, formats: Formats, direction: Direction, answered: Media
+        self, side: Half, offer: _Offer, formats: Formats, direction: Direction, answered: Media
     ) -> bytes:
         side.layout = [media.refused() for media in offer.description.media]
         side.place = offer.place
@@ -308,7 +307,7 @@ class Negotiation:
 
     def _media(
         self,
-        side: Side,
+        side: Half,
         source: Media,
         formats: Formats,
         direction: Direction,
@@ -328,7 +327,7 @@ class Negotiation:
             ptime=source.ptime,
         )
 
-    def _describe(self, side: Side, media: list[Media]) -> bytes:
+    def _describe(self, side: Half, media: list[Media]) -> bytes:
         """Our description on a leg; the version grows only when it differs from the last one (RFC 3264 8)."""
         body = self._serialise(side, media)
         if side.sent and body != side.sent:
@@ -337,7 +336,7 @@ class Negotiation:
         side.sent = body
         return body
 
-    def _serialise(self, side: Side, media: list[Media]) -> bytes:
+    def _serialise(self, side: Half, media: list[Media]) -> bytes:
         return describe(
             side.local[0],
             media,

@@ -108,3 +108,13 @@ def test_hold_and_resume_pass_and_keep_ports_and_keys() -> None:
     node.gets(200)
     phone.answers(phone.hears("BYE"), 200)
     assert scene.leftovers() == {}
+
+
+def test_no_key_of_a_call_shows() -> None:
+    scene = Scene()
+    established(scene)
+    (call,) = scene.border.calls
+    ours = SessionDescription.parse(call.negotiation.sides[0].sent).media[0].crypto[0].partition("inline:")[2]
+    assert ours
+    shown = repr((call.negotiation.sides, call.negotiation.session))
+    assert ours[:20] not in shown

@@ -111,7 +111,7 @@ class Uri:
 
     scheme: str
     user: str = ""
-    password: str = ""
+    password: str = field(default="", repr=False)
     host: str = ""
     port: int | None = None
     params: Params = field(default_factory=dict)

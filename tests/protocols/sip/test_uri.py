@@ -216,6 +216,10 @@ def test_a_display_name_that_is_no_token_is_written_quoted() -> None:
     assert str(NameAddr.parse("Doe (ext 5) <sip:a@b>")) == '"Doe (ext 5)" <sip:a@b>'
 
 
+def test_a_password_does_not_show() -> None:
+    assert "hunter2" not in repr(Uri.parse("sip:bob:hunter2@example.com"))
+
+
 @given(sip.displays, sip.users, sip.hosts, sip.header_params)
 def test_writing_and_reading_a_name_addr_gives_the_same(
     display: str, user: str, host: str, params: dict[str, str | None]
