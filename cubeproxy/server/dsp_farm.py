@@ -27,7 +27,8 @@ from cubeproxy.media.dsp.tables import Module
 from cubeproxy.protocols.errors import ConfigError, RemoteProtocolError
 from cubeproxy.protocols.sccp import machine
 from cubeproxy.protocols.sccp.codecs import capabilities
-from cubeproxy.protocols.sccp.farm import FarmClient, FarmSettings, Method, State
+from cubeproxy.protocols.sccp.farm import FarmClient
+from cubeproxy.protocols.sccp.farm_words import FarmSettings, Method, State
 from cubeproxy.protocols.sccp.media_messages import ConnectionStatisticsRequest
 from cubeproxy.protocols.sccp.registry import Message, Unknown
 from cubeproxy.protocols.values import Address, Event, MediaEvent, Severity

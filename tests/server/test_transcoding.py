@@ -14,7 +14,7 @@ import pytest
 
 from cubeproxy.config.model import Config
 from cubeproxy.protocols.errors import ConfigError
-from cubeproxy.protocols.sccp.farm import State
+from cubeproxy.protocols.sccp.farm_words import State
 from cubeproxy.protocols.sccp.messages import KeepAlive, RegisterRequest
 from cubeproxy.protocols.sccp.registry import HEAD, encode
 from cubeproxy.protocols.values import (

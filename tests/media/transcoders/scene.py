@@ -20,7 +20,8 @@ from cubeproxy.media.transcoders.pool import Effect, TranscoderPool, members_of
 from cubeproxy.media.transcoders.words import SccpClose, SccpSend
 from cubeproxy.protocols.sccp import machine
 from cubeproxy.protocols.sccp.codecs import capabilities
-from cubeproxy.protocols.sccp.farm import FarmClient, FarmSettings
+from cubeproxy.protocols.sccp.farm import FarmClient
+from cubeproxy.protocols.sccp.farm_words import FarmSettings
 from cubeproxy.protocols.sccp.frame import Framer
 from cubeproxy.protocols.sccp.registry import Message, encode
 from cubeproxy.protocols.suites import MasterKey, Suite

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cubeproxy.media.commands import Update, encode
 from cubeproxy.media.leg import PASS_THROUGH
-from cubeproxy.protocols.sccp.farm import State
+from cubeproxy.protocols.sccp.farm_words import State
 from cubeproxy.protocols.sccp.media_messages import (
     CloseReceiveChannel,
     OpenReceiveChannel,

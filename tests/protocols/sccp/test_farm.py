@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cubeproxy.protocols.errors import LocalProtocolError, RemoteProtocolError
-from cubeproxy.protocols.sccp.farm import FarmClient, FarmSettings, Input, Method, State
+from cubeproxy.protocols.sccp.farm import FarmClient
+from cubeproxy.protocols.sccp.farm_words import FarmSettings, Input, Method, State
 from cubeproxy.protocols.sccp.machine import Connect, Disconnect, FarmDown, FarmUp
 from cubeproxy.protocols.sccp.media_messages import CloseReceiveChannel, OpenReceiveChannel, PortHandling
 from cubeproxy.protocols.sccp.messages import (
