@@ -1,4 +1,4 @@
-"""What a farm's registration is made of: its settings, its states, and what may happen to it (`farm` is the machine)."""
+"""What a farm's registration is made of: settings, states, and what may happen to it (`farm` is the machine)."""
 
 from __future__ import annotations
 
