@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cubeproxy.border.interworking import FIRST_OFFER, INTERWORKING
 from cubeproxy.border.plan import Plan
 from cubeproxy.cli.common import fail, read_config
 from cubeproxy.cli.run import MAP_HELP, NVRAM_HELP
 from cubeproxy.config.references import check_references
 from cubeproxy.pki.store import Store
+from cubeproxy.protocols.addresses import format_address
 from cubeproxy.protocols.errors import CubeError
 from cubeproxy.protocols.values import Severity
 
@@ -27,15 +30,8 @@ def command(
         plan = Plan(model)
     except CubeError as error:
         fail(error)
-    for listener in plan.listeners:
-        typer.echo(
-            f"listens  {listener.side.value:<7} {listener.transport.value} {listener.address[0]}:{listener.address[1]}"
-        )
-    for peer in plan.peers.values():
-        nodes = ", ".join(f"{node.target.host}:{node.target.port}" for node in peer.nodes) or peer.config.target
-        typer.echo(
-            f"peer     {peer.side.value:<7} {peer.tag} {peer.config.description} -> {nodes}, srtp {peer.policy.value}"
-        )
+    for line in (*_faces(plan), *_interworking(plan)):
+        typer.echo(line)
     findings = [*Store(nvram, model.trustpoints).events, *check_references(model)]
     for event in findings:
         typer.echo(f"{event.severity.name.lower():<8} {event.text}")
@@ -48,3 +44,21 @@ def command(
     )
     if any(event.severity <= Severity.ERROR for event in findings):
         raise typer.Exit(1)
+
+
+def _faces(plan: Plan) -> Iterator[str]:
+    for listener in plan.listeners:
+        yield f"listens  {listener.side.value:<7} {listener.transport.value} {format_address(listener.address)}"
+    for peer in plan.peers.values():
+        nodes = ", ".join(format_address((node.target.host, node.target.port)) for node in peer.nodes)
+        way = f"{peer.config.description} -> {nodes or peer.config.target}"
+        yield f"peer     {peer.side.value:<7} {peer.tag} {way}, srtp {peer.policy.value}"
+
+
+def _interworking(plan: Plan) -> Iterator[str]:
+    """What stands between the faces, and why: a line for each pair of media that the dial peers make."""
+    pairs = {
+        (FIRST_OFFER[access.policy], FIRST_OFFER[core.policy]): None for access in plan.access for core in plan.core
+    }
+    for one, other in pairs:
+        yield f"media    {one.value} to {other.value}: {INTERWORKING[one, other, plan.personality][1]}"

@@ -33,6 +33,7 @@ def test_check_says_what_would_listen_and_what_was_passed_over() -> None:
     assert code == 0
     assert "listens  access  TLS 192.0.2.1:5061" in text
     assert "srtp strict" in text
+    assert "media    SRTP to RTP: IOS XE encrypts in software" in text
     assert "passed   line" in text
     assert "personality iosxe" in text
 
