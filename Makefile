@@ -3,6 +3,7 @@
 #   make test [ARGS=...]   all tests but the soaks; as root it also installs the Debian packages of tests/interop.
 #                          With ARGS (for pytest) a part of them, and then no coverage is demanded
 #   make soak [ARGS=...]   the long tests
+#   make sanitize          the native media worker's tests under AddressSanitizer, UBSan and ThreadSanitizer
 #   make bench [ARGS=...]  benchmarks beside other programs
 #   make venv              the virtual environment alone
 
@@ -14,7 +15,7 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 COVERAGE_GATE = 95
 
-.PHONY: demo test soak bench venv packages clean
+.PHONY: demo test soak sanitize bench venv packages clean
 .DEFAULT_GOAL := test
 
 demo: venv
@@ -25,6 +26,10 @@ test: venv packages
 
 soak: venv packages
 	@$(BIN)/python -m pytest --soak $(ARGS)
+
+sanitize: venv
+	@CUBEPROXY_NATIVE_BUILD=asan $(BIN)/python -m pytest tests/media tests/server -k "native or epoll or io_uring" $(ARGS)
+	@CUBEPROXY_NATIVE_BUILD=tsan $(BIN)/python -m pytest tests/server -k epoll $(ARGS)
 
 bench: $(VENV)/.ready-bench packages
 	@$(BIN)/cubeload bench $(ARGS)

@@ -327,3 +327,24 @@ class TestAttacks:
                 assert lab.service.counters(call.session)[0].replays == 20
 
         replay()
+
+
+@live
+async def test_a_worker_that_was_starved_of_its_core_loses_nothing() -> None:
+    """200 ms without a turn: what came meanwhile waits in the sockets and goes out in order."""
+    async with running() as lab:
+        call = await lab.call()
+        call.talk(3)
+        pid = only_worker(lab)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            for number in range(10):
+                for leg in (0, 1):
+                    call.stations[leg].send(call.local[leg], bytes((leg, number)) * 80)
+            await asyncio.sleep(0.2)  # the starvation itself
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        for leg in (0, 1):
+            heard = [call.stations[1 - leg].receive().payload for _ in range(10)]
+            assert heard == [bytes((leg, number)) * 80 for number in range(10)]
+        call.talk(3)

@@ -5,8 +5,9 @@
  * returns with all of them. A packet is changed where it was received and sent from there; its buffer goes back
  * when the kernel has taken the send, which is inside the next call, since sends never wait (MSG_DONTWAIT).
  *
- * Two rules: nothing unsent may refer to a socket that is being closed, so `flush` comes before any command; and a
- * call lives until the kernel has given up the last of its standing requests. */
+ * Two rules: nothing unsubmitted may refer to a socket that is being closed, whose number may be another's next, so
+ * `flush` comes before any command and before any close; and a call lives until the kernel has given up the last of its
+ * standing requests. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,7 @@ static struct msghdr shape = {.msg_namelen = NAME}; /* how multishot receives la
 static uint16_t sending[BUFFERS];          /* buffers whose send is not submitted yet */
 static unsigned sends;
 static struct port *starved;               /* ports whose request ended and must be made again */
+static int bound; /* whether something that is not submitted yet refers to a socket by its number */
 static int idle = 1;
 
 static void give_back(uint16_t number) { uring_return(&ring, memory + (size_t)number * STRIDE, ROOM, number); }
@@ -63,6 +65,7 @@ static void arm(struct port *port)
     entry->buffer_group = GROUP;
     entry->user_data = (uintptr_t)port;
     port->armed = 1;
+    bound = 1;
 }
 
 static void cancel(uint64_t user_data)
@@ -85,12 +88,13 @@ static void enter(unsigned least, unsigned wait)
     for (unsigned place = 0; place < queued; place++)
         give_back(sending[place]);
     sends = 0;
+    bound = 0;
     uring_publish(&ring);
 }
 
 static void flush(void)
 {
-    for (int tries = 0; tries < 100 && ring.filled != ring.submitted; tries++)
+    for (int tries = 0; tries < 100 && bound; tries++)
         enter(0, 0);
 }
 
@@ -129,8 +133,7 @@ static void watch_seam(struct worker *worker)
 static void forget_seam(struct worker *worker)
 {
     (void)worker;
-    cancel(TAG_SEAM);
-    flush();
+    cancel(TAG_SEAM); /* it is found by its tag: the seam may be closed before this is submitted */
 }
 
 static void queue(struct port *port, const struct datagram *datagram, uint16_t number)
@@ -140,6 +143,7 @@ static void queue(struct port *port, const struct datagram *datagram, uint16_t n
     entry->op_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
     entry->user_data = TAG_SEND;
     sending[sends++] = number;
+    bound = 1;
     int line = line_to(port->call, 1 - port->leg, datagram->to);
     if (line >= 0) {
         entry->opcode = OP_SEND;
