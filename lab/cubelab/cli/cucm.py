@@ -34,7 +34,7 @@ def command(
     srtp: Annotated[bool, typer.Option("--srtp", help="The cluster's own endpoints want SRTP.")] = False,
     digest: Annotated[bool, typer.Option(help="Ask phones for their password.")] = True,
     reuse: Annotated[bool, typer.Option("--direct", help="Phones register here without a proxy.")] = False,
-    reject: Annotated[int, typer.Option(help="Answer everything with this status.")] = 0,
+    reject: Annotated[int, typer.Option(min=0, max=699, help="Answer everything with this status; 0: do not.")] = 0,
     files: Annotated[
         Path | None, typer.Option(help="Folder made by `cubelab pki init`: files by TFTP and HTTP, CAPF, TVS.")
     ] = None,
@@ -45,6 +45,7 @@ def command(
         list[str] | None, typer.Option(help="DEVICE=null|lsc|mic|string:TEXT: a pending LSC installation.")
     ] = None,
     tftp_port: Annotated[int, typer.Option(min=1, max=65535, help="Below 1024 takes root.")] = 69,
+    legacy_tls: Annotated[bool, typer.Option("--legacy-tls", help="TLS 1.0 for CAPF and TVS: 7900 phones.")] = False,
     itl_defect: Annotated[
         bool, typer.Option("--itl-defect", help="CSCup28852: phones reset at every ITL refresh.")
     ] = False,
@@ -70,7 +71,9 @@ def command(
     def cluster() -> Cluster | None:
         if files is None:
             return None
-        made = make_cluster(nodes, files, devices, mixed=pki is not None, tftp_port=tftp_port, defect=itl_defect)
+        made = make_cluster(
+            nodes, files, devices, mixed=pki is not None, tftp_port=tftp_port, defect=itl_defect, legacy=legacy_tls
+        )
         made.pending.update(pending)
         return made
 

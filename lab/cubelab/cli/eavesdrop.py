@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from scapy.error import Scapy_Exception
 
 from cubelab.audio.tones import PALETTE
 from cubelab.eavesdropper.eavesdropper import eavesdrop
@@ -19,7 +20,10 @@ def command(
     """Decode every RTP stream of a capture as clear G.711 and say which tones can be heard. Exit 1: none."""
     if out:
         out.mkdir(parents=True, exist_ok=True)
-    findings = eavesdrop(capture, out, tone or PALETTE)
+    try:
+        findings = eavesdrop(capture, out, tone or PALETTE)
+    except Scapy_Exception as error:
+        raise typer.BadParameter(f"{capture}: {error}") from None
     typer.echo(f"{findings.datagrams} datagrams, {len(findings.overheard)} RTP streams")
     for one in findings.overheard:
         typer.echo(f"{'heard' if one.understood else 'noise'}: {one.stream}: {one.hearing}")

@@ -42,7 +42,14 @@ def read_pending(text: str) -> Pending:
 
 
 def make_cluster(
-    hosts: Sequence[str], pki: Path, devices: tuple[Device, ...], *, mixed: bool, tftp_port: int, defect: bool
+    hosts: Sequence[str],
+    pki: Path,
+    devices: tuple[Device, ...],
+    *,
+    mixed: bool,
+    tftp_port: int,
+    defect: bool,
+    legacy: bool,
 ) -> Cluster:
     """`defect` gives all nodes one CallManager certificate, and the release CSCup28852."""
     nodes = dict(zip(NAMES, hosts, strict=False))
@@ -54,6 +61,7 @@ def make_cluster(
         ports=Ports(tftp=tftp_port),
         multi_server=_multi_server(hosts) if defect else None,
         defect=defect,
+        legacy_tls=legacy,
         log=typer.echo,
     )
     return Cluster(settings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from cubelab.cli import boot, cucm, eavesdrop, phone, wire
@@ -24,7 +26,13 @@ app.command("demo")(demo.command)
 
 
 def main() -> None:
-    app()
+    """Files and addresses that cannot be had are the user's to put right: a line, no traceback."""
+    try:
+        app()
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename is not None else ""
+        print(f"cubelab: {what}{error.strerror or error}", file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ import uvloop
 
 from cubelab.agent.requests import DEFAULT_PORT
 from cubelab.agent.voice_call import CallFailed, VoiceCall, quiet
-from cubelab.audio.tones import strongest
+from cubelab.audio.tones import PALETTE, strongest
 from cubelab.audio.wav import write_wav
 from cubelab.cli.parts import read_address, read_source
 from cubelab.phone.phone import RegistrationFailed, VirtualPhone
@@ -22,19 +23,27 @@ from cubelab.voice.pacer import Pacer
 from cubeproxy.protocols.values import Transport
 
 
+class Access(Enum):
+    SRTP = "srtp"
+    CLEAR = "clear"
+
+
 def command(
     number: Annotated[str, typer.Argument(help="Its own number.")],
     proxy: Annotated[str, typer.Option(help="Whom it registers with, host or host:port.")],
-    password: Annotated[str, typer.Option(envvar="CUBELAB_PASSWORD")] = "",
+    password: Annotated[str, typer.Option(envvar="CUBELAB_PASSWORD", help="Its digest password.")] = "",
     device: Annotated[str, typer.Option(help="Device name, SEP and the MAC.")] = "SEP001122334455",
     host: Annotated[str, typer.Option(help="The phone's own address.")] = "127.0.30.1",
     transport: Annotated[Transport, typer.Option(help="UDP, TCP or TLS.")] = Transport.TLS,
     pki: Annotated[Path | None, typer.Option(help="Folder made by `cubelab pki init`: LSC and trust.")] = None,
+    trust: Annotated[
+        Path | None, typer.Option(help="Certificate of the proxy, PEM; without it CUBE_SS of --pki.")
+    ] = None,
     call: Annotated[str, typer.Option(help="Call this number; without it the phone waits and answers.")] = "",
     say: Annotated[str, typer.Option(help="Hz of a tone, or a wave file (8000 Hz, 16 bits).")] = "440",
     record: Annotated[Path | None, typer.Option(help="Write what the last call heard here.")] = None,
     seconds: Annotated[float, typer.Option(min=0, help="Hang up after so long; 0 waits for the far end.")] = 5.0,
-    access: Annotated[str, typer.Option(help="srtp, or clear for plain RTP.")] = "srtp",
+    access: Annotated[Access, typer.Option(help="clear: plain RTP.")] = Access.SRTP,
 ) -> None:
     """A virtual phone: registers, then calls or waits for calls, until Ctrl-C."""
     identity = pki / "phones" / device if pki else None
@@ -47,8 +56,8 @@ def command(
         transport=transport,
         certificate=identity / "cert.pem" if identity else None,
         key=identity / "key.pem" if identity else None,
-        trust=(pki / "CUBE_SS" / "cert.pem",) if pki else (),
-        voice=PLAIN if access == "clear" else SECURE,
+        trust=(trust or pki / "CUBE_SS" / "cert.pem",) if pki else (),
+        voice=PLAIN if access is Access.CLEAR else SECURE,
         says=read_source(say),
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -114,6 +123,7 @@ def _say_what_was_heard(call: VoiceCall, record: Path | None) -> None:
     counters = call.voice.counters
     samples = call.voice.recording.samples()
     typer.echo(f"sent {counters.sent}, received {counters.received}, failed authentication {counters.refused}")
-    typer.echo(f"heard {strongest(samples)}")
+    hearing = strongest(samples)
+    typer.echo(f"heard {hearing}" if hearing.hits else "heard none of the tones " + ", ".join(map(str, PALETTE)) + " Hz")
     if record:
         write_wav(record, samples)

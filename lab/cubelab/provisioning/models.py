@@ -18,7 +18,7 @@ class Model:
     http_first: bool  # each file by HTTP 6970, and by TFTP when that has none
     asks_tvs: bool = True
     terms: Terms = PLAIN  # of TFTP: the old ones take blocks of 512 octets and know no options
-    legacy_tls: bool = False  # nothing newer than TLS 1.0
+    legacy_tls: bool = False  # nothing newer than TLS 1.0 towards CAPF and TVS
 
 
 _NEW, _OLD = "phone-8800.cnf.xml", "phone-7900.cnf.xml"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cubeproxy.protocols.values import Address
@@ -22,20 +24,31 @@ def server_context(certificate: Path, key: Path, *, legacy: bool = False) -> ssl
 
 
 def client_context(*, legacy: bool = False) -> ssl.SSLContext:
+    """`legacy` is a phone that has nothing newer than TLS 1.0."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # pinned: see `connect`
     _set_level(context, legacy)
+    if legacy:
+        with _quietly():
+            context.maximum_version = ssl.TLSVersion.TLSv1
     return context
 
 
 def _set_level(context: ssl.SSLContext, legacy: bool) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if legacy:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of TLS 1.0, which is what old phones have
+        with _quietly():
             context.minimum_version = ssl.TLSVersion.TLSv1
         context.set_ciphers(LEGACY_CIPHERS)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the warning that TLS 1.0 is old: so are the phones."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
 
 
 class Connection:

@@ -90,6 +90,7 @@ class Outside:
                 tuple(Device(device, number, f"lab-{number}", **devices) for number, device in NUMBERS.items()),
                 mixed=mixed,
                 ports=Ports(tftp=TFTP_PORT),
+                legacy_tls=True,
             )
         )
         identities = {host: self.pki.cucm[name] for name, host in self.names.items()} if mixed else {}

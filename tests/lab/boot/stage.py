@@ -84,6 +84,7 @@ class Plant:
         settings = {
             "nodes": NODES, "pki": pki, "devices": devices, "mixed": True, "ports": PORTS, "sip_ports": SIP_PORTS,
             "log": self.log.append,
+            "legacy_tls": True,
         }  # fmt: skip
         self.cluster = Cluster(ClusterSettings(**{**settings, **changes}))
 

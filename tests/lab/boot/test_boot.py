@@ -293,6 +293,17 @@ async def test_a_capf_that_the_list_has_not_may_be_vouched_for_by_tvs(pki: Lab, 
         assert "is vouched for by TVS" in phone.said("capf")
 
 
+async def test_a_7900_has_tls_1_0_for_capf_and_a_strict_capf_has_not(pki: Lab, tmp_path: Path) -> None:
+    for legacy in (True, False):
+        async with Plant(pki, tmp_path / str(legacy), legacy_tls=legacy) as plant:
+            plant.plan(mode=AuthMode.NULL)
+            phone = plant.station(model="7961")
+            booted = await phone.boot()
+            assert booted.enrolled is legacy
+            assert ("(TLSv1)" in phone.said("capf")) is legacy
+            assert phone.refused("capf") is not legacy
+
+
 async def test_phones_enrol_with_the_capf_of_their_node(pki: Lab, tmp_path: Path) -> None:
     device = Device(PHONE, "1001", PASSWORD, capf_node="sub")
     async with Plant(pki, tmp_path, devices=(device,)) as plant:

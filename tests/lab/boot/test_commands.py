@@ -41,7 +41,7 @@ def node() -> str:
 
 
 def cluster(pki: Lab, node: str, *more: str) -> tuple[str, ...]:
-    base = ("cucm", "--node", node, "--user", "1001=pw", "--direct", "--files", str(pki.folder), *TFTP)
+    base = ("cucm", "--legacy-tls", "--node", node, "--user", "1001=pw", "--direct", "--files", str(pki.folder), *TFTP)
     return (*base, "--device", f"{PHONE}=1001", *more)
 
 
