@@ -253,7 +253,7 @@ class Negotiation:
         assert other.kind is not None
         if media.port and offer.media.port:
             theirs = self._spec(description, media, formats, direction, Direction.SENDRECV)
-            theirs = replace(theirs, send_key=send_key, receive_key=receive_key)
+            theirs = replace(theirs, send_key=send_key, receive_key=receive_key, latch=side.peer.latch)
             ours = self._spec(
                 offer.description,
                 offer.media,
@@ -261,9 +261,8 @@ class Negotiation:
                 wrote,
                 direction.mirrored,
             )
-            ours = replace(
-                ours, send_key=offer.answer_line.key if offer.answer_line else None, receive_key=offer.receive_key
-            )
+            own_key = offer.answer_line.key if offer.answer_line else None
+            ours = replace(ours, send_key=own_key, receive_key=offer.receive_key, latch=other.peer.latch)
             legs = (ours, theirs) if offer.source == 0 else (theirs, ours)
             self._set_session(legs)
         else:

@@ -74,6 +74,7 @@ class Peer:
     suites: tuple[Suite, ...]
     encodings: tuple[str, ...]  # RTP encoding names in order; () is transparent
     dtmf: bool
+    latch: bool  # a clear stream's source is learnt once (`nat symmetric check-media-src`)
     pass_list: tuple[str, ...]
     pass_unknown: bool
     nodes: tuple[Node, ...] = ()
@@ -140,6 +141,7 @@ class Plan:
             suites=self._suites(dial_peer),
             encodings=tuple(dict.fromkeys(ENCODINGS.get(name, name) for name in dial_peer.codecs)),
             dtmf="rtp-nte" in dial_peer.dtmf_relay,
+            latch=self.config.sip_ua.check_media_src,
             pass_list=pass_list,
             pass_unknown=unknown,
             nodes=tuple(self._nodes(dial_peer, control)) if side is Side.CORE else (),

@@ -11,6 +11,7 @@ import typer
 from cubeproxy.cli.common import fail, read_config
 from cubeproxy.protocols.errors import CubeError
 from cubeproxy.protocols.values import Address, Severity
+from cubeproxy.server.media_engine import CHOICES, WAIT
 from cubeproxy.server.run import run
 from cubeproxy.server.settings import Settings
 
@@ -31,6 +32,13 @@ def command(
     control: Annotated[
         Path | None, typer.Option(envvar="CUBEPROXY_CONTROL", help="Unix socket for `cubeproxy show`.")
     ] = None,
+    media: Annotated[
+        str,
+        typer.Option(envvar="CUBEPROXY_MEDIA", metavar="|".join(CHOICES), help="Media engine; auto takes the best."),
+    ] = "auto",
+    media_wait: Annotated[
+        int, typer.Option(min=0, max=20_000, help="Microseconds that the native engine may hold a packet to batch it.")
+    ] = WAIT,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Media worker processes.")] = 1,
     drain: Annotated[float, typer.Option(min=0, help="Seconds that calls may go on after SIGTERM.")] = 60.0,
     lease: Annotated[
@@ -60,6 +68,8 @@ def command(
     settings = Settings(
         nvram=nvram,
         control=control,
+        media=media,
+        media_wait=media_wait,
         workers=workers,
         drain=drain,
         lease=lease,
@@ -82,6 +92,6 @@ def command(
 
 def _address(text: str) -> Address:
     host, _, port = text.rpartition(":")
-    if not host or not port.isascii() or not port.isdecimal():
+    if not host or not port.isascii() or not port.isdecimal() or int(port) > 65535:
         fail(f"--metrics takes HOST:PORT, not {text!r}", 2)
     return host.strip("[]"), int(port)

@@ -41,6 +41,7 @@ from cubeproxy.protocols.values import (
     UpdateMedia,
 )
 from cubeproxy.server.eventlog import EventLog
+from cubeproxy.server.media_engine import choose
 from cubeproxy.server.media_watch import MediaWatch
 from cubeproxy.server.phoneproxy.service import PhoneProxyService
 from cubeproxy.server.rationing import RETRY_AFTER, Rationing, throttled
@@ -79,6 +80,7 @@ class Proxy:
             workers=settings.workers,
             lease=settings.lease,
             on_report=log.write,
+            engine=choose(settings.media, wait=settings.media_wait),
         )
         self.phones = PhoneProxyService(
             config,
@@ -173,15 +175,12 @@ class Proxy:
             self.loop.time,
             self.media.counters,
             self.started_at,
-            self._engine,
+            self.media.describe,
             store=self.store,
             phone_files=self.phones.state,
             transcoders=self.media.pool,
             inner_counters=self.media.inner_counters,
         )
-
-    def _engine(self) -> str:
-        return f"pure Python relay over pylibsrtp, {len(self.media.workers)} worker processes"
 
     # --- events into the border ----------------------------------------------------------------
 
