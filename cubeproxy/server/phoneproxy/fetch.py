@@ -17,6 +17,7 @@ from cubeproxy.transport.tls import format_address
 WANTED = Terms(block_size=1428)
 PACE = Pace(first=0.5, last=4.0, tries=4, session=60.0)
 AT_ONCE = 32  # transfers from the cluster; others wait
+MOST_WAITING = 512  # different files asked for and not here: who asks for one goes away, the transfer goes on
 
 
 class NotFound(CubeError):
@@ -56,6 +57,8 @@ class Fetcher:
     async def fetch(self, name: str) -> bytes:
         """The file. Who asks for one that is on its way gets that one. NotFound, FetchFailed."""
         task = self._asked.get(name)
+        if task is None and len(self._asked) >= MOST_WAITING:
+            raise FetchFailed("busy", f"{MOST_WAITING} files are being fetched from the cluster already")
         if task is None:
             task = self._asked[name] = asyncio.get_running_loop().create_task(self._fetch(name), name=f"fetch-{name}")
             task.add_done_callback(lambda done: self._done(name, done))

@@ -21,6 +21,8 @@ from cubeproxy.server.phoneproxy.buffer import Buffer
 from cubeproxy.server.phoneproxy.fetch import Fetcher, FetchFailed, NotFound
 from cubeproxy.server.phoneproxy.keeper import Keeper, Served
 
+UNAUTHENTICATED = "config.upstream-unauthenticated"  # said once, however often the lists are made anew
+
 Report = Callable[[Event], None]
 
 
@@ -49,6 +51,7 @@ class Library:
         self._threads = threads
         self._preparer: Preparer | None = None
         self._refuses_cluster = False
+        self._said_unauthenticated = False
         self.buffer = buffer
         self.served = 0
         self.missed = 0
@@ -104,7 +107,9 @@ class Library:
         upstream = await self._fetcher.fetch(preparer.upstream_name(wanted))
         prepared = await loop.run_in_executor(self._threads, _prepare, preparer, wanted, upstream)
         for event in prepared.events:
-            self._report(event)
+            if event.name != UNAUTHENTICATED or not self._said_unauthenticated:
+                self._report(event)
+            self._said_unauthenticated |= event.name == UNAUTHENTICATED
         if shared and preparer is self._preparer:
             self.buffer.put(wanted.name, prepared.content, loop.time())
         return prepared.content

@@ -59,10 +59,13 @@ class PhoneProxyService:
         self._port = port
         self._threads = ThreadPoolExecutor(1, "phone-files")
         self.instances: list[Instance] = []
+        self._inactive: list[PhoneProxy] = []
         for proxy in config.phone_proxies.values():
             if proxy.complete and proxy.tftp_access:
                 keeper = Keeper(config, proxy, store, nvram)
                 self.instances.append(self._instance(config, proxy, keeper, cluster_port))
+            else:
+                self._inactive.append(proxy)
 
     def _instance(self, config: Config, proxy: PhoneProxy, keeper: Keeper, cluster_port: int) -> Instance:
         fetcher = Fetcher(proxy.tftp_server, cluster_port, proxy.tftp_local)
@@ -75,6 +78,8 @@ class PhoneProxyService:
 
     async def start(self) -> None:
         """Open what can be opened; the rest is told."""
+        for proxy in self._inactive:
+            self._report(_inactive(proxy))
         for instance in self.instances:
             name = instance.proxy.name
             if self._build(instance):
@@ -143,6 +148,14 @@ class PhoneProxyService:
 
     def _told(self, proxy: PhoneProxy, what: str, transport: str, address: Address) -> _Told:
         return _Told(self._report, f"phone proxy {proxy.name}: {what} on {transport} {format_address(address)}")
+
+
+def _inactive(proxy: PhoneProxy) -> Event:
+    lacks, fix = (
+        ("is not complete", "complete") if proxy.tftp_access else ("has no TFTP server", "tftp-server address ...")
+    )
+    text = f"phone proxy {proxy.name} {lacks}: phones get nothing from it"
+    return Event("phoneproxy.inactive", Severity.NOTICE, text, fix=f"voice-phone-proxy {proxy.name} / {fix}")
 
 
 class _Told:

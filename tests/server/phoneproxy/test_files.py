@@ -274,6 +274,49 @@ def test_a_new_key_of_ours_is_introduced_by_the_spare(nvram: Path, tmp_path: Pat
     run(scene())
 
 
+def test_unauthenticated_files_are_told_of_once(nvram: Path) -> None:
+    async def scene() -> None:
+        async with Bench(nvram, FILES) as bench:
+            for _ in range(3):
+                await bench.get("Empty.raw")
+                bench.service.trust_changed()
+            assert len(bench.named("config.upstream-unauthenticated")) == 1
+
+    run(scene())
+
+
+def test_who_does_not_answer_gets_one_datagram(nvram: Path) -> None:
+    """A request from a forged address is no way to make us talk to it."""
+
+    async def scene() -> None:
+        async with Bench(nvram, FILES) as bench:
+            loop = asyncio.get_running_loop()
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.setblocking(False)
+                sock.bind((bench.network.phone(9), 0))
+                asked = Request("Chirp.raw", options={"blksize": "65464", "windowsize": "64"}).serialise()
+                sock.sendto(asked, bench.tftp)
+                data, _ = await loop.sock_recvfrom(sock, 65535)
+                assert len(data) <= 15 * len(asked)
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(2.5):  # longer than the first retransmission of a proven peer
+                        await loop.sock_recvfrom(sock, 65535)
+
+    run(scene())
+
+
+def test_a_phone_proxy_that_is_not_complete_serves_nothing(nvram: Path) -> None:
+    async def scene() -> None:
+        bench = Bench(nvram, FILES)
+        bench.config.phone_proxies["PP"].complete = False
+        async with bench:
+            assert bench.service.instances == []
+            (event,) = bench.named("phoneproxy.inactive")
+            assert "complete" in event.fix
+
+    run(scene())
+
+
 def test_a_broken_certificate_leaves_the_list_as_it_was(nvram: Path) -> None:
     async def scene() -> None:
         async with Bench(nvram, FILES) as bench:
