@@ -10,13 +10,14 @@ import typer
 
 from cubeproxy.border.interworking import FIRST_OFFER, INTERWORKING
 from cubeproxy.border.plan import Plan
-from cubeproxy.cli.common import fail, read_config
+from cubeproxy.cli.common import read_config
 from cubeproxy.cli.run import MAP_HELP, NVRAM_HELP
+from cubeproxy.config.model import Config
 from cubeproxy.config.references import check_references
 from cubeproxy.pki.store import Store
 from cubeproxy.protocols.addresses import format_address
-from cubeproxy.protocols.errors import CubeError
-from cubeproxy.protocols.values import Severity
+from cubeproxy.protocols.errors import ConfigError, CubeError
+from cubeproxy.protocols.values import Event, Severity
 
 
 def command(
@@ -26,22 +27,23 @@ def command(
 ) -> None:
     """Read a configuration and say what was understood, what is missing and what was passed over."""
     model = read_config(config, maps or [])
+    store = Store(nvram, model.trustpoints)
+    findings = [*store.events, *check_references(model), *_own_certificates(model, store)]
     try:
         plan = Plan(model)
+        for line in (*_faces(plan), *_interworking(plan)):
+            typer.echo(line)
+        findings += _silence(plan)
     except CubeError as error:
-        fail(error)
-    for line in (*_faces(plan), *_interworking(plan)):
-        typer.echo(line)
-    findings = [*Store(nvram, model.trustpoints).events, *check_references(model)]
+        findings.append(_finding("config.impossible", Severity.ERROR, error))
     for event in findings:
         typer.echo(f"{event.severity.name.lower():<8} {event.text}")
         if event.fix:
             typer.echo(f"         fix: {event.fix}")
     for number, line in model.ignored:
         typer.echo(f"passed   line {number}: {line}")
-    typer.echo(
-        f"{len(findings)} findings, {len(model.ignored)} lines passed over, personality {model.personality.value}"
-    )
+    found = f"{len(findings)} finding{'' if len(findings) == 1 else 's'}"
+    typer.echo(f"{found}, {len(model.ignored)} lines passed over, personality {model.personality.value}")
     if any(event.severity <= Severity.ERROR for event in findings):
         raise typer.Exit(1)
 
@@ -62,3 +64,24 @@ def _interworking(plan: Plan) -> Iterator[str]:
     }
     for one, other in pairs:
         yield f"media    {one.value} to {other.value}: {INTERWORKING[one, other, plan.personality][1]}"
+
+
+def _own_certificates(model: Config, store: Store) -> Iterator[Event]:
+    """What `run` would not start without. Without --nvram it may still be there: a warning."""
+    severity = Severity.WARNING if store.folder is None else Severity.ERROR
+    for name in dict.fromkeys(entry.trustpoint for entry in model.sip_ua.crypto_signaling):
+        if name in model.trustpoints:
+            try:
+                store.own(name)
+            except CubeError as error:
+                yield _finding("trustpoint.incomplete", severity, error)
+
+
+def _silence(plan: Plan) -> Iterator[Event]:
+    if not plan.peers:
+        error = ConfigError("no dial peer for SIP was found", fix="paste the whole output of `show running-config`")
+        yield _finding("config.empty", Severity.ERROR, error)
+
+
+def _finding(name: str, severity: Severity, error: CubeError) -> Event:
+    return Event(name, severity, str(error), fix=getattr(error, "fix", ""))

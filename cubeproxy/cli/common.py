@@ -27,8 +27,15 @@ def fail(error: Exception | str, code: int = 1) -> NoReturn:
 def read_config(path: Path, maps: Sequence[str]) -> Config:
     """A configuration file (`-` is standard input), mapped. Ends the program where it cannot be obeyed."""
     try:
+        mapping = parse_map(maps)
+    except ConfigError as error:
+        typer.echo(f"cubeproxy: --map: {error}", err=True)
+        if error.fix:
+            typer.echo(f"  fix: {error.fix}", err=True)
+        raise typer.Exit(2) from None
+    try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text("utf-8", "replace")
-        return load(text, parse_map(maps))
+        return load(text, mapping)
     except OSError as error:
         fail(f"{path}: {error.strerror}", 2)
     except ConfigError as error:

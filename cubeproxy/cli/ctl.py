@@ -30,6 +30,7 @@ from cubeproxy.views.show.ctl import show_list, show_signed
 app = typer.Typer(help="Trust lists: what phones believe.", no_args_is_help=True)
 
 LARGEST = 4 * 1024 * 1024  # octets read; more is refused as too large
+FIRST_ELEMENT = b"\x01\x00"  # the version's type and the higher octet of its length: how every trust list begins
 
 
 @app.command()
@@ -47,6 +48,8 @@ def build(
     try:
         plan = plan_ctl(model, _proxy(model, proxy), store)
         previous = _read(out) if out.exists() else None
+        if previous and not previous.startswith(FIRST_ELEMENT):
+            fail(f"{out} is there and is no trust list: it is left alone")
         files = build_ctl(plan, int(time.time()), previous, Digest.SHA512 if sha512 else Digest.SHA1)
     except CubeError as error:
         fail(error)
@@ -55,7 +58,10 @@ def build(
         if event.fix:
             typer.echo(f"         fix: {event.fix}")
     if files.fresh:
-        write_file(out, files.ctl)
+        try:
+            write_file(out, files.ctl)
+        except OSError as error:
+            fail(f"{out}: {error.strerror}")
     signer = read_list(files.ctl).header.signer
     typer.echo(f"{out}: {len(plan.records)} records, {'signed' if files.fresh else 'unchanged, signed'} by {signer}")
 

@@ -209,6 +209,8 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines, one a certificate.")] = False,
 ) -> None:
     """List certificates with their expiry. Exit code 1 when one is expired, unreadable or without its key."""
+    if not nvram.is_dir():
+        fail(f"{nvram}: no such folder", 2)
     model = read_config(config, []) if config is not None else None
     store = Store(nvram, model.trustpoints if model else None)
     found = list(rows(store, datetime.now(UTC)))

@@ -131,13 +131,16 @@ class Store:
 
     def _incomplete(self, material: Material, text: str) -> TrustError:
         subject = material.own[0].subject.rfc4514_string() if material.own else ""
-        folder = f"{self.folder or 'DIR'}/{material.name}"
+        nvram = self.folder or "DIR"
+        folder = f"{nvram}/{material.name}"
         return TrustError(
             f"trustpoint {material.name} {text}",
             subject=subject,
             trustpoint=material.name,
-            fix=f"put {'ca.pem' if 'authenticated' in text else 'cert.pem and key.pem'} into {folder}; "
-            f"for a lab: cubelab pki init {self.folder or 'DIR'}",
+            fix=f"put ca.pem into {folder}, or: cubeproxy pki authenticate {material.name} --ca FILE --nvram {nvram}"
+            if "authenticated" in text
+            else f"put cert.pem and key.pem into {folder}, or: cubeproxy pki self-signed {material.name} "
+            f"--nvram {nvram}; for the samples: cubelab pki init {nvram}",
         )
 
     def _subfolders(self) -> list[str]:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+
+from cubeproxy.protocols.errors import ConfigError
 
 LONGEST = 1024  # octets of a command
 PATIENCE = 5.0  # s for the command line
@@ -23,15 +26,30 @@ class ControlSocket:
         self._server: asyncio.AbstractServer | None = None
 
     async def start(self) -> None:
-        """OSError when the path cannot be bound. A socket that a dead process left behind is replaced."""
-        with contextlib.suppress(FileNotFoundError):
-            if self._path.is_socket():
-                self._path.unlink()
-        mask = os.umask(0o177)
+        """ConfigError when the path cannot be bound. A socket that a dead process left behind is replaced."""
         try:
-            self._server = await asyncio.start_unix_server(self._serve, self._path, limit=LONGEST)
-        finally:
-            os.umask(mask)
+            if self._path.is_socket():
+                await self._replace()
+            mask = os.umask(0o177)
+            try:
+                self._server = await asyncio.start_unix_server(self._serve, self._path, limit=LONGEST)
+            finally:
+                os.umask(mask)
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise ConfigError(
+                f"the control socket {self._path} cannot be made: {reason}", fix="give another path with --control"
+            ) from None
+
+    async def _replace(self) -> None:
+        """Remove what nobody listens on; whoever does keeps it."""
+        try:
+            _, writer = await asyncio.open_unix_connection(self._path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            self._path.unlink(missing_ok=True)
+            return
+        writer.close()
+        raise OSError(errno.EADDRINUSE, "another proxy answers there")
 
     async def close(self) -> None:
         if self._server is not None:

@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from cubeproxy.protocols.addresses import format_address
+from cubeproxy.protocols.errors import ConfigError
 from cubeproxy.protocols.values import Address
 
 if TYPE_CHECKING:
@@ -42,10 +44,16 @@ class ProxyCollector(Collector):
 
 
 def serve_metrics(address: Address, proxy: Proxy) -> Callable[[], None]:
-    """Serve on `address` from a thread; the answer stops it."""
+    """Serve on `address` from a thread; the answer stops it. ConfigError when it cannot be bound."""
     registry = CollectorRegistry()
     registry.register(ProxyCollector(proxy))
-    server, thread = start_http_server(address[1], address[0], registry)
+    try:
+        server, thread = start_http_server(address[1], address[0], registry)
+    except OSError as error:
+        where = format_address(address)
+        raise ConfigError(
+            f"cannot serve metrics on {where}: {error.strerror}", fix="give another address with --metrics"
+        ) from None
 
     def stop() -> None:
         server.shutdown()

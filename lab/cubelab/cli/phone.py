@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from array import array
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -123,7 +124,12 @@ def _say_what_was_heard(call: VoiceCall, record: Path | None) -> None:
     counters = call.voice.counters
     samples = call.voice.recording.samples()
     typer.echo(f"sent {counters.sent}, received {counters.received}, failed authentication {counters.refused}")
-    hearing = strongest(samples)
-    typer.echo(f"heard {hearing}" if hearing.hits else "heard none of the tones " + ", ".join(map(str, PALETTE)) + " Hz")
+    typer.echo(heard(samples))
     if record:
         write_wav(record, samples)
+
+
+def heard(samples: array[int]) -> str:
+    """Which of the lab's tones a recording holds, in words."""
+    hearing = strongest(samples)
+    return f"heard {hearing}" if hearing.hits else f"heard none of the tones {', '.join(map(str, PALETTE))} Hz"

@@ -38,7 +38,10 @@ def command(
     ] = None,
 ) -> None:
     """A phone boots through the proxy and makes an encrypted call, proved: with a cluster and eavesdroppers."""
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise typer.BadParameter(f"--out {out}: {error.strerror}") from None
     options = DemoOptions(out.resolve(), access, fault, talk, config=config.resolve() if config else None)
     raise typer.Exit(perform(options, Console()))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
@@ -27,8 +28,18 @@ def init(
     folder: Annotated[Path, typer.Argument(help="Where to write: the folder for `cubeproxy run --nvram`.")],
     device: Annotated[list[str] | None, typer.Option(help="Device name of a phone, repeatable.")] = None,
     address: Annotated[list[str] | None, typer.Option(help="Address of the proxy for its certificate.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the keys of a folder that has some.")] = False,
 ) -> None:
     """Make keys and certificates for proxy, cluster and phones, and some that must be refused."""
+    there = [name for name in ("CUBE_SS", "cucm", "phones") if (folder / name).exists()]
+    if there and not force:
+        typer.echo(f"cubelab: {folder} holds {', '.join(there)} already\n  fix: another folder, or --force", err=True)
+        raise typer.Exit(1)
+    for text in address or ():
+        try:
+            ip_address(text)
+        except ValueError:
+            raise typer.BadParameter(f"--address {text!r} is no address") from None
     lab = init_lab(folder, devices=device or DEVICES, cube=[*CUBE, *(address or ())])
     typer.echo(f"{folder}: {len(lab.phones)} phones, {len(lab.cucm)} cluster nodes, {len(lab.bad)} bad certificates")
     typer.echo(f"start the proxy with --nvram {folder}")
