@@ -87,7 +87,7 @@ class Border:
             case MediaReserved() | MediaRefused() | MediaLost():
                 self.calls.media(event, now)
             case FlowClosed():
-                self.registrations.flow_lost(event.flow, now)
+                self.registrations.flow_lost(event.flow)
                 self.user.take(self.user.layer.path_failed(event.flow, now), now)
             case PathFailed():
                 self.user.take(self.user.layer.path_failed(event.path, now), now)

@@ -120,7 +120,7 @@ class Call:
         except (Refused, RemoteProtocolError) as error:
             self.receive(Input.GIVE_UP, (answer_cause(error), str(error)), now)
             return
-        self.update(now)
+        self.update()
         self.to_caller(response, body, now, self.reliable.number(tag, rseq) if rseq is not None else None)
 
     def answer(self, response: Response, now: float) -> None:
@@ -146,7 +146,7 @@ class Call:
             self.delayed = leg
         else:
             self.send_ack(leg, b"", now)
-            self.update(now)
+            self.update()
         self.calls.user.alarms.cancel(self)
         self.calls.watch_session(self, response, now)
         self.to_caller(response, body, now)
@@ -192,7 +192,7 @@ class Call:
         if self.negotiation.session and self.negotiation.need > self.need:
             raise Refused("no-transcoder", "the answer needs a transcoder and none is reserved")
 
-    def update(self, now: float) -> None:
+    def update(self) -> None:
         """Give the media engine what is agreed by now."""
         session = self.negotiation.session
         if session is not None and session is not self.told:
@@ -201,7 +201,7 @@ class Call:
 
     def established(self, ack: Request, now: float) -> None:
         """The caller's ACK; with a delayed offer it carries the answer."""
-        self.calls.connected(self, now)
+        self.calls.connected(self)
         self.acknowledge(self.caller, ack, now)
 
     def acknowledge(self, leg: Leg, ack: Request, now: float) -> None:
@@ -220,7 +220,7 @@ class Call:
             self.receive(Input.GONE, cause_of(error), now)
             return
         self.send_ack(waiting, body, now)
-        self.update(now)
+        self.update()
 
     def send_ack(self, leg: Leg, body: bytes, now: float) -> None:
         assert leg.dialog is not None

@@ -88,7 +88,7 @@ class Calls:
         self.user.respond(key, response_to(request, 100), now)
         verdict = Verdict("draining") if self.draining else self.judge.call(request, flow, peer, self)
         if verdict.cause:
-            self._refuse_new(key, request, flow, peer, verdict.cause, now)
+            self.user.turn_away("call.refused", key, request, flow, peer, verdict.cause, now)
             return
         bad = unsupported(request)
         if bad:
@@ -117,19 +117,6 @@ class Calls:
     def _leg(self, index: int, peer: Peer, path: Path, number: str, device: str) -> Leg:
         self._leg_serial += 1
         return Leg(index, self._leg_serial, peer, path, number, device)
-
-    def _refuse_new(self, key: ServerKey, request: Request, flow: Flow, peer: Peer, cause: str, now: float) -> None:
-        self.user.refuse(key, request, cause, peer.control[0], now)
-        self.user.report(
-            "call.refused",
-            Severity.WARNING,
-            f"INVITE refused: {FAILURES[cause].warning or cause}",
-            peer=name_of(flow),
-            device=flow.identity.name if flow.identity else "",
-            cause=cause,
-            fix=FAILURES[cause].fix,
-            dial_peer=peer.tag,
-        )
 
     def in_dialog(self, key: ServerKey, request: Request, flow: Flow, now: float) -> None:
         """A request with a To tag."""
@@ -254,7 +241,7 @@ class Calls:
                 (call, "session"), deadline, lambda then: call.receive(Input.LIMIT, "session-expired", then)
             )
 
-    def connected(self, call: Call, now: float) -> None:
+    def connected(self, call: Call) -> None:
         self.total += 1
         kinds = call.negotiation.session.kinds if call.negotiation.session else ()
         self.user.report(

@@ -168,7 +168,7 @@ class Passing:
                 call.delayed = other
             else:
                 call.send_ack(other, b"", now)
-        call.update(now)
+        call.update()
         self._finish(self._built(response, body), now)
 
     def _answered(self, response: Response) -> bytes:

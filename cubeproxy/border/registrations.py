@@ -60,26 +60,17 @@ class Registrations:
         if not nodes:
             self.refuse("all-nodes-down", key, request, flow, peer, now)
             return
-        _Attempt(self, key, request, flow, peer, wish, self._binding(wish, flow, peer, now), nodes).next(now)
+        _Attempt(self, key, request, flow, peer, wish, self._binding(wish, flow, peer), nodes).next(now)
 
-    def flow_lost(self, flow: Flow, now: float) -> None:
+    def flow_lost(self, flow: Flow) -> None:
         for binding in self.bindings.on_flow(flow):
-            self._apply(binding, Input.FLOW_LOST, now)
+            self._apply(binding, Input.FLOW_LOST)
 
     def refuse(self, cause: str, key: ServerKey, request: Request, flow: Flow, peer: Peer, now: float) -> None:
-        """Answer ourselves, with a row of the failure table, and tell the operator."""
-        self.user.refuse(key, request, cause, peer.control[0], now)
-        self.user.report(
-            "registration.refused",
-            Severity.WARNING,
-            f"REGISTER refused: {FAILURES[cause].warning}",
-            peer=name_of(flow),
-            device=flow.identity.name if flow.identity else "",
-            cause=cause,
-            fix=FAILURES[cause].fix,
-        )
+        """Answer ourselves."""
+        self.user.turn_away("registration.refused", key, request, flow, peer, cause, now)
 
-    def _binding(self, wish: _Wish, flow: Flow, peer: Peer, now: float) -> Binding:
+    def _binding(self, wish: _Wish, flow: Flow, peer: Peer) -> Binding:
         device = device_key(flow)
         binding = self.bindings.find(device, wish.user)
         if binding is None:
@@ -96,9 +87,9 @@ class Registrations:
             self._expire_at(binding, now + UNANSWERED)
 
     def _expire_at(self, binding: Binding, when: float) -> None:
-        self.user.alarms.set(binding, when, lambda now: self._apply(binding, Input.EXPIRED, now))
+        self.user.alarms.set(binding, when, lambda _now: self._apply(binding, Input.EXPIRED))
 
-    def _apply(self, binding: Binding, event: Input, now: float) -> None:
+    def _apply(self, binding: Binding, event: Input) -> None:
         before, flow = binding.state, binding.flow
         after = self.bindings.receive(binding, event)
         if after is State.GONE:
@@ -115,10 +106,10 @@ class Registrations:
             expires=binding.granted,
         )
 
-    def unanswered(self, binding: Binding, now: float) -> None:
+    def unanswered(self, binding: Binding) -> None:
         """No node took the REGISTER."""
         if binding.state is not State.GONE:
-            self._apply(binding, Input.REFUSED, now)
+            self._apply(binding, Input.REFUSED)
 
     def settle(self, attempt: _Attempt, response: Response, node: Node, now: float) -> None:
         """The core's last word on an attempt: move the binding."""
@@ -126,19 +117,19 @@ class Registrations:
         if binding.state is State.GONE:  # the phone left, or took it back meanwhile
             return
         if response.status in (401, 407):
-            self._apply(binding, Input.CHALLENGED, now)
+            self._apply(binding, Input.CHALLENGED)
         elif response.status >= 300:
-            self._apply(binding, Input.REFUSED, now)
+            self._apply(binding, Input.REFUSED)
         elif attempt.wish.query:
             return
         elif (granted := _granted(response, binding, attempt.wish.expires)) == 0:
-            self._apply(binding, Input.REMOVED, now)
+            self._apply(binding, Input.REMOVED)
         elif attempt.flow.open:
             binding.contact, binding.node, binding.peer = attempt.wish.contact, node, attempt.peer.tag
             binding.granted, binding.registered_at, binding.expires_at = granted, now, now + granted
             self.bindings.attach(binding, attempt.flow)
             self._expire_at(binding, binding.expires_at)
-            self._apply(binding, Input.ACCEPTED, now)
+            self._apply(binding, Input.ACCEPTED)
 
 
 # What the operator hears of a binding's moves. A refresh is silent, there is one every few minutes a phone.
@@ -199,7 +190,7 @@ class _Attempt:
             self._turn += 1
             user.alarms.cancel(self)
             self._all.refuse("all-nodes-down", self.key, self.request, self.flow, self.peer, now)
-            self._all.unanswered(self.binding, now)
+            self._all.unanswered(self.binding)
             return
         node = self._nodes.pop(0)
         self._turn += 1

@@ -12,6 +12,7 @@ from typing import Protocol
 from cubeproxy.border.alarms import Alarms
 from cubeproxy.border.effects import Effect
 from cubeproxy.border.failures import FAILURES, apply
+from cubeproxy.border.plan import Peer
 from cubeproxy.protocols.addresses import format_address
 from cubeproxy.protocols.sip.layer import (
     ClientFailed,
@@ -70,17 +71,34 @@ class TransactionUser:
     def request(self, request: Request, path: Path, waiter: Waiter, now: float) -> ClientKey:
         key, outputs = self.layer.request(request, path, now)
         self._waiters[key] = waiter
-        self._take(outputs, now)
+        self.take(outputs, now)
         return key
 
     def respond(self, key: ServerKey, response: Response, now: float) -> None:
-        self._take(self.layer.respond(key, response, now), now)
+        self.take(self.layer.respond(key, response, now), now)
 
     def refuse(
         self, key: ServerKey, request: Request, cause: str, host: str, now: float, to_tag: str | None = None
     ) -> None:
         """Answer with a row of the failure table. `host` is our address on that face."""
         self.respond(key, self.refusal(request, cause, host, to_tag), now)
+
+    def turn_away(
+        self, event: str, key: ServerKey, request: Request, flow: Flow, peer: Peer, cause: str, now: float
+    ) -> None:
+        """Refuse a request outside a dialog and tell the operator, both by the same row of the failure table."""
+        self.refuse(key, request, cause, peer.control[0], now)
+        failure = FAILURES[cause]
+        self.report(
+            event,
+            Severity.WARNING,
+            f"{request.method} refused: {failure.warning or cause}",
+            peer=name_of(flow),
+            device=flow.identity.name if flow.identity else "",
+            cause=cause,
+            fix=failure.fix,
+            dial_peer=peer.tag,
+        )
 
     def refusal(self, request: Request, cause: str, host: str, to_tag: str | None = None) -> Response:
         failure = FAILURES[cause]
@@ -95,10 +113,10 @@ class TransactionUser:
         return response
 
     def ack(self, request: Request, path: Path, now: float) -> None:
-        self._take(self.layer.send_ack(request, path), now)
+        self.take(self.layer.send_ack(request, path), now)
 
     def cancel(self, key: ClientKey, now: float) -> None:
-        self._take(self.layer.cancel(key, now), now)
+        self.take(self.layer.cancel(key, now), now)
 
     def report(
         self,
@@ -117,9 +135,6 @@ class TransactionUser:
 
     def take(self, outputs: list[Output], now: float) -> None:
         """Carry out what the layer returned: transmit, wake waiters, keep the rest for the border."""
-        self._take(outputs, now)
-
-    def _take(self, outputs: list[Output], now: float) -> None:
         while self._accepted and self._accepted[0][0] <= now:
             self._waiters.pop(self._accepted.popleft()[1], None)
         for output in outputs:
