@@ -84,9 +84,6 @@ def test_only_the_last_error_ends_the_stream_and_it_comes_last(pieces: list[byte
         assert not framer.pending
 
 
-# --- keep-alives
-
-
 def test_double_line_breaks_between_messages_are_keepalives() -> None:
     """RFC 5626 3.5.1; a single one is nothing (RFC 3261 7.5)."""
     framer = Framer()
@@ -101,9 +98,6 @@ def test_double_line_breaks_between_messages_are_keepalives() -> None:
 
 def test_a_body_may_be_line_breaks() -> None:
     assert whole(octets(body=PING) + PING) == [octets(body=PING), KEEPALIVE]
-
-
-# --- lengths
 
 
 @pytest.mark.parametrize(
@@ -158,9 +152,6 @@ def test_a_head_is_bounded_with_and_without_its_end() -> None:
     assert waiting.pending
 
 
-# --- errors that do not end the stream
-
-
 def test_after_a_bad_start_line_the_stream_goes_on() -> None:
     """Its length is known, so the next message is where it should be."""
     bad = octets(first=INVITE.replace(b"SIP/2.0\r\n", b"SIP/2.0 \r\n", 1), body=b"body")
@@ -179,9 +170,6 @@ def test_a_bad_row_ends_the_stream(row: bytes) -> None:
     assert len(items) == 1
     assert isinstance(items[0], RemoteProtocolError)
     assert items[0].fatal
-
-
-# --- cost
 
 
 class CountingBuffer(bytearray):

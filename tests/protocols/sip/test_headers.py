@@ -182,9 +182,6 @@ def test_rows_are_taken_over_whole_and_as_we_write_them() -> None:
     assert (rows.get("To"), source.rows("To")) == ("x;tag=1", ["x;tag=2", "y"])
 
 
-# --- the small grammar
-
-
 def test_lists_split_outside_quotes_and_brackets_only() -> None:
     assert split_list('a , "b,\\",c" ,<d,e>;x="<,",, f') == ["a", '"b,\\",c"', '<d,e>;x="<,"', "", "f"]
     assert split_list('a, "open, b') == ["a", '"open, b']

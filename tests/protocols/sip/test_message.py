@@ -26,8 +26,6 @@ from cubeproxy.protocols.sip.uri import Via
 from tests.protocols.sip import strategies as sip
 from tests.protocols.sip.builders import INVITE, octets, request, response
 
-# --- reading
-
 
 def test_a_request_has_these_parts() -> None:
     message = request(b"Content-Type: Application/SDP ;charset=x", body=b"v=0\r\n")
@@ -146,9 +144,6 @@ def test_expires_is_seconds_or_nothing(text: str, seconds: int | None) -> None:
     assert message.expires == seconds
 
 
-# --- lengths of a datagram
-
-
 def test_octets_after_the_body_are_dropped() -> None:
     assert parse_message(octets(body=b"four") + b"INVITE evil").body == b"four"
 
@@ -187,9 +182,6 @@ def test_a_bad_length_is_answered_400(length: bytes, text: str) -> None:
     assert isinstance(caught.value.message, Request)
     answer = response_to(caught.value.message, 400, to_tag="t")
     assert answer.headers.get("Call-ID") == "00112233@127.0.10.9"
-
-
-# --- what is no message
 
 
 @pytest.mark.parametrize(
@@ -295,9 +287,6 @@ def test_heads_are_bounded() -> None:
         parse_message(octets(*[b"X: x"] * (MAX_ROWS - 7)))
 
 
-# --- writing
-
-
 @given(sip.message_octets())
 def test_an_unchanged_message_is_written_as_it_came(data: bytes) -> None:
     message = parse_message(data)
@@ -341,9 +330,6 @@ def test_a_repr_shows_no_body_and_no_header() -> None:
     assert repr(message) == "<Request 'INVITE' 'sip:2001@10.0.0.1'>"
 
 
-# --- answers
-
-
 def test_an_answer_copies_what_it_must() -> None:
     message = request(
         b"v: SIP/2.0/UDP second;branch=2,\r\n SIP/2.0/UDP third", b"Timestamp: 54", b"Record-Route: <sip:x;lr>"
@@ -373,9 +359,6 @@ def test_an_answer_keeps_a_tag_that_is_there() -> None:
     assert response_to(message, 400, to_tag="mine").headers.get("To") == "nobody;tag=mine"
     message.headers.remove("To")
     assert "To" not in response_to(message, 400, to_tag="mine").headers
-
-
-# --- anything
 
 
 @given(st.one_of(st.binary(max_size=200), sip.sip_like, sip.sip_like.map(lambda tail: INVITE + tail + b"\r\n\r\n")))

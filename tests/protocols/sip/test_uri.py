@@ -159,9 +159,6 @@ def test_escapes_are_undone() -> None:
     assert (unbracket("[::1]"), unbracket("10.0.0.1")) == ("::1", "10.0.0.1")
 
 
-# --- name-addr
-
-
 @pytest.mark.parametrize(
     ("text", "display", "uri", "params"),
     [
@@ -226,9 +223,6 @@ def test_writing_and_reading_a_name_addr_gives_the_same(
 ) -> None:
     value = NameAddr(display, Uri("sip", user, host=host), params)
     assert NameAddr.parse(str(value)) == value
-
-
-# --- Via
 
 
 def test_a_via_has_these_parts() -> None:
