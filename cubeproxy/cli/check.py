@@ -13,6 +13,7 @@ from cubeproxy.border.plan import Plan
 from cubeproxy.cli.common import read_config
 from cubeproxy.cli.run import MAP_HELP, NVRAM_HELP
 from cubeproxy.config.model import Config
+from cubeproxy.config.near import nearest
 from cubeproxy.config.references import check_references
 from cubeproxy.pki.store import Store
 from cubeproxy.protocols.addresses import format_address
@@ -41,7 +42,8 @@ def command(
         if event.fix:
             typer.echo(f"         fix: {event.fix}")
     for number, line in model.ignored:
-        typer.echo(f"passed   line {number}: {line}")
+        likely = nearest(line)
+        typer.echo(f"passed   line {number}: {line}" + (f"   <- is `{likely}` meant?" if likely else ""))
     found = f"{len(findings)} finding{'' if len(findings) == 1 else 's'}"
     typer.echo(f"{found}, {len(model.ignored)} lines passed over, personality {model.personality.value}")
     if any(event.severity <= Severity.ERROR for event in findings):

@@ -147,3 +147,10 @@ def test_a_dead_proxys_control_socket_is_replaced(tmp_path: Path) -> None:
         return answer
 
     assert asyncio.run(scene()) == "new"
+
+
+def test_check_asks_about_a_typing_error(tmp_path: Path) -> None:
+    (tmp_path / "x.ios").write_text(SAMPLE.read_text().replace("dtmf-relay rtp-nte", "dtmf-realy rtp-nte", 1))
+    code, text = invoke("check", str(tmp_path / "x.ios"))
+    assert code == 0
+    assert "dtmf-realy rtp-nte   <- is `dtmf-relay` meant?" in text
