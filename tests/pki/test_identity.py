@@ -139,6 +139,7 @@ def test_a_bad_certificate_is_refused_for_its_fault(
 
 
 def test_no_fault_of_the_lab_is_left_out(lab: Lab, anchors: TrustAnchors) -> None:
+    assert lab.bad
     for identity in lab.bad.values():
         refusal(presented(identity), anchors)
 
