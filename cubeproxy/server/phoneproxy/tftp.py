@@ -60,6 +60,11 @@ class TftpService:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    @property
+    def dropped(self) -> int:
+        """Requests beyond the session limit."""
+        return self._desk.dropped
+
     # --- datagrams -----------------------------------------------------------------------------------------
 
     def _requested(self, sock: socket.socket) -> None:
