@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cubeload.parts import PARTS, Run
 from cubeload.processes import more_descriptors, pin
-from cubeload.product import make_lab
+from cubeload.product import interpreters, make_lab
 from cubeload.progress import Progress
 from cubeload.results import Section
 from cubeload.sizes import Sizes
@@ -22,7 +22,7 @@ GENERATOR_CORE = 0
 def _seconds(sizes: Sizes) -> dict[str, float]:
     """About how long each part takes."""
     return {
-        "calls": sizes.rounds * 2 * (sizes.warm_up + sizes.seconds + 4),
+        "calls": sizes.rounds * (1 + len(interpreters())) * (sizes.warm_up + sizes.seconds + 4),
         "ramp": len(sizes.ramp) * (sizes.ramp_seconds + 2) + 6,
         "registrations": 2 * (sizes.registering + 5),
         "memory": 30 + sizes.phones[1] / 80 + sizes.half_open[1] / 100 + sizes.calls[1] / 50,

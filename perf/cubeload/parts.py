@@ -15,7 +15,7 @@ from cubeload import memory
 from cubeload.bridging import Bridged, bridging
 from cubeload.growth import growth
 from cubeload.measure import HOLD, CallResult, Loaded
-from cubeload.product import PORTS, Lab, proxy_system
+from cubeload.product import PORTS, Lab, interpreters, proxy_system
 from cubeload.progress import Progress
 from cubeload.registering import Rate, handshakes, refreshes
 from cubeload.results import Goal, Section
@@ -52,25 +52,31 @@ def calls(run: Run) -> Section:
         "keeps for 32 s after a call is being kept and let go at the pace of the calls. cubeproxy: phones with "
         "certificates and "
         "connections of their own over TLS, SDES in, UDP and RTP out, media sessions set up and released in its "
-        "worker, its log written to a file. sippy: UDP to UDP, no media, its logs off.",
+        "worker, its log written to a file; compiled: the same files through mypyc (`make compiled`). "
+        "sippy: UDP to UDP, no media, its logs off.",
         "media packets (see below), retransmissions, loss, and the kernel's work outside the processes' own time.",
     )
-    for turn in range(sizes.rounds):
-        for start in (sippy_system(), proxy_system(run.lab, run.lab.phones[: sizes.callers])):
+    builds = list(interpreters())
+    phones = run.lab.phones[: sizes.callers]
+    for turn in range(1, sizes.rounds + 1):
+        for start in (sippy_system(), *(proxy_system(run.lab, phones, build) for build in builds)):
             with start as system:
-                run.progress.say(f"round {turn + 1} of {sizes.rounds}: {system.name}")
+                run.progress.say(f"round {turn} of {sizes.rounds}: {system.name}")
                 results.append(uvloop.run(_calls(system, sizes)))
-    section.rows = [{**result.row(), "round": place // 2 + 1} for place, result in enumerate(results)]
-    section.faults = [fault for result in results if result.system == "cubeproxy" for fault in doubts(result)]
+                section.rows.append({**results[-1].row(), "round": turn})
+    section.faults = [fault for result in results if result.system in builds for fault in doubts(result)]
     for result in results:
-        if result.system != "cubeproxy" and doubts(result):
+        if result.system not in builds and doubts(result):
             section.findings.append(f"{result.system} did not stand this rate: {'; '.join(doubts(result))}")
-    ours, mark = _median(results, "cubeproxy"), _median(results, "sippy")
     if section.faults:  # the CPU of calls that failed would be put on those that did not
         return section
-    section.goals = [Goal("cubeproxy, CPU per call, signalling and media worker", 1.0, ours, "ms")]
-    if all(result.clean >= COMPARABLE * result.offered for result in results):
-        section.findings.insert(0, f"sippy {mark:g} ms, cubeproxy {ours:g} ms a call: {mark / ours:.1f} times")
+    comparable = all(result.clean >= COMPARABLE * result.offered for result in results)
+    mark = _median(results, "sippy")
+    for build in builds:
+        ours = _median(results, build)
+        section.goals.append(Goal(f"{build}, CPU per call, signalling and media worker", 1.0, ours, "ms"))
+        if comparable:
+            section.findings.append(f"sippy {mark:g} ms, {build} {ours:g} ms a call: {mark / ours:.1f} times")
     return section
 
 

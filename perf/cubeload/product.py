@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import secrets
 import subprocess
@@ -28,6 +29,7 @@ SIP, SIPS = 5060, 5061
 READY = 20.0  # s
 PORTS = "rtp-port range 8000 48198"  # the vendor's widest: a port rests for 10 s, which the default range cannot bear
 SAMPLE = "sample-a-xe.ios"
+COMPILED = "CUBELOAD_COMPILED"  # the Python of an environment with the message path compiled by mypyc
 WORDS = {"192.0.2.1": "access", "198.51.100.1": "core", "198.51.100.11": "publisher", "198.51.100.12": "subscriber"}
 
 
@@ -69,15 +71,21 @@ def configuration() -> str:
     return text
 
 
+def interpreters() -> dict[str, str]:
+    """Which builds of the product there are: this one, and the one that `make compiled` made, by its Python."""
+    compiled = os.environ.get(COMPILED, "")
+    return {"cubeproxy": sys.executable} | ({"cubeproxy, compiled": compiled} if compiled else {})
+
+
 @contextlib.contextmanager
-def proxy_system(lab: Lab, phones: Sequence[Phone] | None = None) -> Iterator[System]:
-    """A running proxy with one media worker, and who will call through it."""
+def proxy_system(lab: Lab, phones: Sequence[Phone] | None = None, build: str = "cubeproxy") -> Iterator[System]:
+    """A running proxy with one media worker, and who will call through it. `build` is one of `interpreters`."""
     name = f"run-{secrets.token_hex(4)}"
     config, log = lab.folder / f"{name}.ios", lab.folder / f"{name}.log"
     config.write_text(configuration())
     control = lab.folder / f"{name}.sock"
     metrics = (lab.hosts["access"], 9100 + secrets.randbelow(800))
-    command = [sys.executable, "-m", "cubeproxy.cli.main", "run", str(config), "--nvram", str(lab.folder)]
+    command = [interpreters()[build], "-P", "-m", "cubeproxy.cli.main", "run", str(config), "--nvram", str(lab.folder)]
     command += [word for old, new in WORDS.items() for word in ("--map", f"{old}={lab.hosts[new]}")]
     command += ["--control", str(control), "--metrics", f"{metrics[0]}:{metrics[1]}", "--drain", "0"]
     with log.open("wb") as out:
@@ -85,7 +93,7 @@ def proxy_system(lab: Lab, phones: Sequence[Phone] | None = None) -> Iterator[Sy
     try:
         _wait(child, control, log)
         yield System(
-            name="cubeproxy",
+            name=build,
             path="TLS with client certificates and SDES to UDP, media sessions set up",
             pid=child.pid,
             enter=(lab.hosts["access"], SIPS),
