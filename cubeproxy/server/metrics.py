@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, start_http_server
@@ -28,7 +29,7 @@ class ProxyCollector(Collector):
         yield GaugeMetricFamily("cubeproxy_registrations", "Live bindings.", len(proxy.border.registrations.bindings))
         yield GaugeMetricFamily("cubeproxy_connections", "Open TCP and TLS connections.", proxy.transport.connections)
         events = CounterMetricFamily("cubeproxy_events", "Operator events by name.", labels=["event"])
-        for name, count in proxy.log.counts.items():
+        for name, count in list(proxy.log.counts.items()):  # a copy: this runs in the server's own thread
             events.add_metric([name], count)
         yield events
         counters = proxy.transport.counters
@@ -36,11 +37,13 @@ class ProxyCollector(Collector):
             "cubeproxy_sip_messages", "SIP messages by direction and kind.", labels=["direction", "kind"]
         )
         for direction, of_direction in (("in", counters.kinds_in), ("out", counters.kinds_out)):
-            for kind, count in list(of_direction.items()):  # a copy: this runs in the server's own thread
+            for kind, count in list(of_direction.items()):
                 kinds.add_metric([direction, str(kind)], count)
         yield kinds
-        for name in ("messages_in", "messages_out", "handshakes", "handshakes_refused"):
-            yield CounterMetricFamily(f"cubeproxy_transport_{name}", name.replace("_", " "), getattr(counters, name))
+        for field in fields(counters):
+            count = getattr(counters, field.name)
+            if isinstance(count, int):
+                yield CounterMetricFamily(f"cubeproxy_transport_{field.name}", field.name.replace("_", " "), count)
 
 
 def serve_metrics(address: Address, proxy: Proxy) -> Callable[[], None]:
