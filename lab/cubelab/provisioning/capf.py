@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 from cubeproxy.protocols.capf import Effect, Ended, Send
@@ -16,26 +17,23 @@ Work = Callable[[Effect], Awaitable[list[Effect]]]  # carries out one effect; wh
 
 async def carry(session: Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, work: Work) -> Ended:
     """Run a session to its end. Long work (a key of an old phone) does not stop the session's alarm."""
-    loop = asyncio.get_running_loop()
-    effects = session.start(loop.time())
+    todo = deque(session.start(asyncio.get_running_loop().time()))
     while True:
-        for effect in effects:
-            match effect:
+        while todo:
+            match effect := todo.popleft():
                 case Send():
                     writer.write(effect.data)
                 case Ended():
                     await _drain(writer)
                     return effect
                 case _:
-                    effects = await _work(session, writer, work, effect)
-                    break
-        else:
-            await _drain(writer)
-            effects = await _hear(session, reader)
+                    todo.extendleft(reversed(await _work(session, writer, work, effect)))
+        await _drain(writer)
+        todo.extend(await _hear(session, reader))
 
 
 async def _work(session: Session, writer: asyncio.StreamWriter, work: Work, effect: Effect) -> list[Effect]:
-    """An effect of the owner's is the last one of its list, so nothing of the list is lost here."""
+    """What an effect of the owner's leads to."""
     loop = asyncio.get_running_loop()
     await _drain(writer)
     task = asyncio.ensure_future(work(effect))

@@ -12,6 +12,7 @@ from cubelab.cluster.lists import make_list
 from cubelab.phone.boot import Booted
 from cubelab.pki.lab import Lab
 from cubeproxy.protocols.capf import AuthMode
+from cubeproxy.protocols.trustlist import Role
 from cubeproxy.protocols.values import Transport
 from tests.lab.boot.stage import NETWORK, NODES, OTHER, PASSWORD, PHONE, SIP_PORTS, Plant
 
@@ -61,6 +62,8 @@ async def test_a_non_secure_cluster_has_an_itl_and_no_ctl(pki: Lab, tmp_path: Pa
     async with Plant(pki, tmp_path, mixed=False) as plant:
         phone = plant.station()
         booted = await phone.boot()
+        assert f"{CONFIG}.sgn" in [name for _, name in phone.downloader.asked]  # an ITL is reason enough
+        assert CONFIG not in [name for _, name in phone.downloader.asked]
     assert phone.flash.held("ctl") is None
     assert phone.flash.held("itl") is not None
     assert "taken on faith" in phone.said("itl")
@@ -185,6 +188,42 @@ async def test_tvs_vouches_for_a_new_signer(pki: Lab, strangers: Lab, tmp_path: 
     assert old.refused("ctl")  # this model knows no TVS: the list has to be deleted by hand
 
 
+async def test_tvs_that_knows_the_signer_for_something_else_is_no_help(
+    pki: Lab, strangers: Lab, tmp_path: Path
+) -> None:
+    async with Plant(pki, tmp_path) as plant:
+        phone = plant.station()
+        await phone.boot()
+        new = Plant(strangers, tmp_path).cluster
+        plant.cluster._ctl, plant.cluster.itl = new._ctl, new.itl
+        for service in plant.cluster.tvs_services.values():
+            service.records += [one for one in new.vouched() if one.role != Role.SAST]
+        await phone.boot()
+    assert "is known, and may not sign this" in phone.said("tvs")
+    assert phone.refused("ctl")
+    assert phone.refused("itl")
+
+
+async def test_tvs_vouches_for_a_signer_and_not_for_what_was_changed_on_the_way(
+    pki: Lab, strangers: Lab, tmp_path: Path
+) -> None:
+    async with Plant(pki, tmp_path) as plant:
+        phone = plant.station()
+        await phone.boot()
+        held = phone.flash.held("ctl")
+        new = Plant(strangers, tmp_path).cluster
+        plant.cluster._ctl, plant.cluster.itl = new._ctl, new.itl
+        for service in plant.cluster.tvs_services.values():
+            service.records += new.vouched()
+        phone.towards(NODES["pub"], on_the_way=lambda name, content: (
+            content.replace(NODES["sub"].encode(), NODES["sub"][:-1].encode() + b"9") if "tlv" in name else content
+        ))  # fmt: skip
+        await phone.boot()
+    assert "digest" in phone.said("tvs")
+    assert phone.refused("ctl")
+    assert phone.flash.held("ctl") == held
+
+
 async def test_tvs_is_believed_only_with_the_certificate_of_the_list(pki: Lab, strangers: Lab, tmp_path: Path) -> None:
     async with Plant(pki, tmp_path) as plant:
         phone = plant.station()
@@ -281,6 +320,20 @@ async def test_a_capf_that_is_not_in_the_list_hears_nothing(pki: Lab, tmp_path: 
         assert "is not in the list that is held as CAPF: nothing was said" in phone.said("capf")
         assert row.failures == 0
         assert plant.cluster.capf["pub"].installed == {}
+
+
+async def test_a_certificate_that_is_listed_for_something_else_is_no_capf(pki: Lab, tmp_path: Path) -> None:
+    """The CallManager's own certificate: known, and not for this."""
+    async with Plant(pki, tmp_path, capf={"pub": pki.cucm["pub"]}) as plant:
+        plain = Plant(pki, tmp_path).cluster
+        plant.cluster._ctl, plant.cluster.itl = plain._ctl, plain.itl
+        for service in plant.cluster.tvs_services.values():
+            service.records = plain.vouched()
+        plant.plan(mode=AuthMode.NULL)
+        phone = plant.station()
+        await phone.boot()
+        assert "is not in the list that is held as CAPF" in phone.said("capf")
+        assert PHONE in plant.cluster.pending
 
 
 async def test_a_capf_that_the_list_has_not_may_be_vouched_for_by_tvs(pki: Lab, tmp_path: Path) -> None:

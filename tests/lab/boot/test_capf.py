@@ -172,6 +172,13 @@ def test_certificates_that_prove_nothing(pki: Lab, tmp_path: Path, fault: str, w
     assert why in decision.text
 
 
+def test_an_lsc_from_tomorrow_proves_nothing_today(pki: Lab, tmp_path: Path) -> None:
+    plant = Plant(pki, tmp_path)
+    plant.plan(mode=AuthMode.LSC)
+    proof = proof_of(PHONE, Flash(tmp_path / "f").read(pki.bad["not-yet-valid"]), CertificateType.LSC)
+    assert "its LSC is not valid now" in plant.cluster.capf["pub"].decide(attempt(PHONE, proof)).text
+
+
 def test_anothers_certificate_and_anothers_key(pki: Lab, tmp_path: Path) -> None:
     plant, flash = Plant(pki, tmp_path), Flash(tmp_path / "f")
     desk = plant.cluster.capf["pub"]
