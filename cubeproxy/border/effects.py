@@ -16,7 +16,6 @@ from cubeproxy.protocols.values import Event, Flow, MediaCommand, MediaEvent, Pa
 
 __all__ = [
     "BorderEvent",
-    "CloseFlow",
     "Drain",
     "Drained",
     "Effect",
@@ -68,14 +67,8 @@ BorderEvent = MessageArrived | Malformed | FlowClosed | PathFailed | Drain | Med
 
 
 @dataclass(slots=True)
-class CloseFlow:
-    flow: Flow
-    cause: str
-
-
-@dataclass(slots=True)
 class Drained:
     """The last call has ended after `Drain`."""
 
 
-Effect = Transmit | MediaCommand | Event | CloseFlow | Drained
+Effect = Transmit | MediaCommand | Event | Drained

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from cubeproxy.border.border import Border
 from cubeproxy.border.effects import (
     BorderEvent,
-    CloseFlow,
     Drain,
     Drained,
     Effect,
@@ -55,8 +54,6 @@ from cubeproxy.views.sources import Sources
 
 GRACE = 2.0  # s for the last answers, after calls were ended by us
 LOOK = 1.0  # s between two looks at what nobody tells us: media counters, repetitions in the log
-
-
 GRAIN = 0.02  # s: alarms ring together and up to so much late; one by one they cost more than the calls at 300/s
 
 
@@ -182,8 +179,6 @@ class Proxy:
             inner_counters=self.media.inner_counters,
         )
 
-    # --- events into the border ----------------------------------------------------------------
-
     def feed(self, event: BorderEvent) -> None:
         self._run(self.border.receive(event, self.loop.time()))
 
@@ -227,8 +222,6 @@ class Proxy:
     def media_event(self, event: MediaEvent) -> None:
         self.feed(event)
 
-    # --- effects out of it ---------------------------------------------------------------------
-
     def _run(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
@@ -241,8 +234,6 @@ class Proxy:
                     self.media.handle(effect)
                 case Event():
                     self.log.write(effect)
-                case CloseFlow():
-                    self.transport.close_flow(effect.flow, effect.cause)
                 case Drained():
                     self.finished.set()
         self._arm()
