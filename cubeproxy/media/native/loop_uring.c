@@ -279,7 +279,9 @@ static int start(struct worker *worker, char *why, size_t size)
         snprintf(why, size, "%s", error == EINVAL ? "the kernel is older than Linux 6.1" : strerror(error));
         return 0;
     }
-    memory = mmap(NULL, (size_t)BUFFERS * STRIDE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE; /* all of it now: what is used later grows nothing */
+    memory = mmap(NULL, (size_t)BUFFERS * STRIDE, PROT_READ | PROT_WRITE, flags, -1, 0);
+    memset(outgoing, 0, sizeof outgoing);
     if (memory == MAP_FAILED) {
         uring_close(&ring);
         snprintf(why, size, "no memory for buffers");
