@@ -13,7 +13,7 @@ from cubeproxy.border.plan import Node, Peer, Plan, compile_pattern
 from cubeproxy.config.model import UriClass
 from cubeproxy.protocols.errors import RemoteProtocolError
 from cubeproxy.protocols.sip.message import Request
-from cubeproxy.protocols.sip.uri import Uri
+from cubeproxy.protocols.sip.uri import Uri, unescape
 from cubeproxy.protocols.values import Flow, Side, Transport
 
 INCOMING_ORDER = ("via", "request", "to", "from")
@@ -115,8 +115,8 @@ def _part(request: Request, where: str) -> Uri | None:
 
 
 def _user(uri: str) -> str:
-    """The user part of a URI without its parameters (RFC 3966 numbers have them)."""
+    """The number that a URI names: its user part without parameters (RFC 3966) and escapes."""
     try:
-        return (Uri.parse(uri).user or "").split(";", 1)[0]
+        return unescape((Uri.parse(uri).user or "").split(";", 1)[0])
     except RemoteProtocolError:
         return ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from cubeproxy.config.commands.shared import LAST_HEADER_LIST
-from cubeproxy.config.model import Config, DialPeer
+from cubeproxy.config.model import Config, DialPeer, SrtpPolicy
 from cubeproxy.protocols.values import Event, Severity
 
 
@@ -100,6 +100,15 @@ def _dial_peer(config: Config, peer: DialPeer) -> Iterator[Event]:
     where = f"dial-peer {peer.tag}"
     for tag in dict.fromkeys((*peer.incoming_uri.values(), peer.destination_uri)):
         yield from _unknown(where, "URI class", tag, config.uri_classes, "voice class uri")
+    if peer.srtp is SrtpPolicy.PASS_THRU:
+        yield Event(
+            "config.unsupported",
+            Severity.ERROR,
+            f"{where}: srtp pass-thru is not offered here, every call of this dial peer is refused",
+            cause="srtp pass-thru",
+            fix="configure `srtp`: SRTP on both legs is bridged with keys of its own on each",
+            fields={"where": where},
+        )
     if peer.phone_proxy:
         proxies = config.phone_proxies
         yield from _unknown(where, "phone proxy", peer.phone_proxy.name, proxies, "voice-phone-proxy")

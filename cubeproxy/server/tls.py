@@ -12,12 +12,15 @@ from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 from typing import BinaryIO
 
+from cryptography import x509
+
 from cubeproxy.config.model import Config, CryptoSignaling
 from cubeproxy.pki.anchors import TrustAnchors
-from cubeproxy.pki.identity import make_judge
+from cubeproxy.pki.identity import Judge, make_judge
+from cubeproxy.pki.names import names_host
 from cubeproxy.pki.store import OwnCertificate, Store
 from cubeproxy.protocols.errors import ConfigError, TrustError
-from cubeproxy.protocols.values import Event, Severity, Target
+from cubeproxy.protocols.values import DeviceIdentity, Event, Severity, Target
 from cubeproxy.transport.tls import TlsClient, TlsServer, TlsSettings
 
 
@@ -30,13 +33,31 @@ class InUse:
     own: OwnCertificate
 
 
+def naming(judge: Judge, host: str) -> Judge:
+    """`cn-san-validate server`: whoever answers must be trusted and have a certificate for `host` (RFC 5922)."""
+
+    def judge_with_name(chain: list[x509.Certificate]) -> DeviceIdentity:
+        identity = judge(chain)
+        if not names_host(chain[0], host):
+            raise TrustError(
+                f"the certificate is not for {host}",
+                subject=identity.subject,
+                issuer=identity.issuer,
+                trustpoint=identity.trustpoint,
+                fix=f"issue it with {host} as subject alternative name, or leave out cn-san-validate",
+            )
+        return identity
+
+    return judge_with_name
+
+
 class TlsPolicy:
     def __init__(self, config: Config, store: Store, *, legacy: bool = False, keylog: BinaryIO | None = None) -> None:
         self._lines = config.sip_ua.crypto_signaling
         self._store = store
         self._legacy = legacy
         self._keylog = keylog
-        self._clients: dict[str, TlsClient] = {}
+        self._clients: dict[tuple[str, str], TlsClient] = {}
         self._in_use: list[InUse] = []
 
     def server(self) -> TlsServer:
@@ -53,13 +74,14 @@ class TlsPolicy:
     def client(self, target: Target) -> TlsClient:
         """What an outgoing connection presents, and who may answer it."""
         line = self._line(target.host)
-        if line.remote not in self._clients:
+        named = target.host if line.cn_san_validate in ("server", "bidirectional") else ""
+        if (line.remote, named) not in self._clients:
             own = self._own(line.trustpoint)
             judge = make_judge(self._anchors(line), role="server")
-            client = TlsClient(own.chain, own.key, judge, keylog=self._keylog)
-            self._clients[line.remote] = client
+            client = TlsClient(own.chain, own.key, naming(judge, named) if named else judge, keylog=self._keylog)
+            self._clients[line.remote, named] = client
             self._in_use.append(InUse(client, line.trustpoint, own))
-        return self._clients[line.remote]
+        return self._clients[line.remote, named]
 
     def renew(self) -> list[Event]:
         """Present what the store has now, from the next handshake on. What does not fit stays out, with an event."""

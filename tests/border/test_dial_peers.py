@@ -111,6 +111,15 @@ class TestOutgoing:
         hosts = [node.target.host for node in router.core_nodes(invite("sip:2001@192.0.2.1"), peers[100])]
         assert hosts == ["198.51.100.11", "198.51.100.12"]
 
+    def test_an_escaped_number_is_the_same_number(self) -> None:
+        config = sample()
+        config.dial_peers[200].destination_pattern = "+49"
+        scene = Scene(config)
+        phone, node = scene.registered(), scene.node()
+        phone.calls("%2B4930123", srtp())
+        phone.gets(100)
+        assert node.hears("INVITE").uri.startswith("sip:%2B4930123@")
+
     def test_destination_pattern_and_uri_choose(self) -> None:
         config = sample()
         config.dial_peers[200].destination_pattern = "2..."

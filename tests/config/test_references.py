@@ -60,3 +60,10 @@ def test_what_was_left_incomplete_is_found(text: str, fix: str) -> None:
     (event,) = check_references(parse_config(text))
     assert event.name == "config.incomplete"
     assert fix in event.fix
+
+
+def test_pass_thru_is_said_to_be_missing() -> None:
+    text = "version 17.9\ndial-peer voice 1 voip\n session protocol sipv2\n srtp pass-thru\n"
+    found = [event for event in check_references(parse_config(text)) if event.name == "config.unsupported"]
+    assert [event.cause for event in found] == ["srtp pass-thru"]
+    assert "srtp" in found[0].fix

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from cubeproxy.config.parser import parse_config
 from cubeproxy.protocols.values import StreamCounters
 from cubeproxy.views.show import COMMANDS, Show
 from cubeproxy.views.sources import Sources
@@ -107,3 +108,8 @@ def test_dial_peers_show_busyout() -> None:
     for _ in range(6):
         scene.wait(4)
     assert show(scene, "show dial-peer voice summary").count("busyout") == 2
+
+
+def test_running_config_parses_back_to_what_runs() -> None:
+    scene = Scene()
+    assert parse_config(show(scene, "show running-config")).dial_peers == scene.config.dial_peers

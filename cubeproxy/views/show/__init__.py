@@ -22,7 +22,7 @@ from cubeproxy.views.show.filters import apply_filter
 from cubeproxy.views.show.media import rtp_connections
 from cubeproxy.views.show.phoneproxy import file_buffer, file_buffer_detail, phone_proxies, sessions
 from cubeproxy.views.show.registrations import passthrough_status
-from cubeproxy.views.show.system import version
+from cubeproxy.views.show.system import running_config, version
 from cubeproxy.views.sources import Sources
 
 View = Callable[[Sources], str]
@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[View, str]] = {
     "sdspfarm sessions": (farm_sessions, "streams as the call manager sees them"),
     "sdspfarm units": (farm_units, "DSP farms that are registered here"),
     "sip-ua registration passthrough status": (passthrough_status, "registered phones"),
+    "running-config": (running_config, "the configuration as it was understood, addresses mapped"),
     "version": (version, "release, personality and media engine"),
     "voice class phone-proxy": (phone_proxies, "phone proxies and their dial peers"),
     "voice class phone-proxy file-buffer": (file_buffer, "files kept for the next phone"),

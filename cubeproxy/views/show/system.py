@@ -1,4 +1,4 @@
-"""`show version`: what runs, as whom, and with which media engine."""
+"""`show version` and `show running-config`: what runs, as whom, and with which media engine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import platform
 from importlib.metadata import version as release_of
 
 from cubeproxy.config.model import Personality
+from cubeproxy.config.writer import write_config
 from cubeproxy.views.sources import Sources
 
 
@@ -22,3 +23,8 @@ def version(sources: Sources) -> str:
             "",
         ]
     )
+
+
+def running_config(sources: Sources) -> str:
+    """The model as configuration text. It holds no password and no key: those lines are not part of the model."""
+    return write_config(sources.config)
