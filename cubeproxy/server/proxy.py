@@ -42,6 +42,7 @@ from cubeproxy.protocols.values import (
 from cubeproxy.server.eventlog import EventLog
 from cubeproxy.server.media_engine import choose
 from cubeproxy.server.media_watch import MediaWatch
+from cubeproxy.server.memory import trimmer
 from cubeproxy.server.phoneproxy.service import PhoneProxyService
 from cubeproxy.server.rationing import RETRY_AFTER, Rationing, throttled
 from cubeproxy.server.settings import Settings
@@ -53,6 +54,7 @@ from cubeproxy.transport.tls import TlsServer, open_keylog
 from cubeproxy.views.sources import Sources
 
 GRACE = 2.0  # s for the last answers, after calls were ended by us
+TRIM = 10  # looks between two times that free memory is given back
 LOOK = 1.0  # s between two looks at what nobody tells us: media counters, repetitions in the log
 GRAIN = 0.02  # s: alarms ring together and up to so much late; one by one they cost more than the calls at 300/s
 
@@ -92,6 +94,8 @@ class Proxy:
         )
         self._rationing = Rationing(settings.device_rate)
         self._watch = MediaWatch(self.media.health, log.write)
+        self._trim = trimmer()
+        self._looks = 0
         self._look_timer: asyncio.TimerHandle | None = None
         self.finished = asyncio.Event()
         self.started_at = self.loop.time()
@@ -241,6 +245,9 @@ class Proxy:
     def _look(self) -> None:
         self._watch.look(self.border.calls)
         self.log.tick()
+        self._looks += 1
+        if self._looks % TRIM == 0:
+            self._trim()
         self._look_timer = self.loop.call_later(LOOK, self._look)
 
     def _arm(self) -> None:

@@ -92,8 +92,11 @@ class Barrage:
             ("datagrams at media ports", 23, self._media),
         )  # shares of a hundred
 
-    def fire(self, count: int) -> None:
-        for _ in range(count // BATCH):
+    def fire(self, count: int, rate: float = float("inf")) -> None:
+        """Send so many inputs, at most `rate` a second: memory in use follows the rate, so that a level needs one."""
+        began = time.monotonic()
+        for batch in range(count // BATCH):
+            time.sleep(max(0.0, began + batch * BATCH / rate - time.monotonic()))
             for name, share, send in self._kinds:
                 send(share)
                 self.sent[name] += share
