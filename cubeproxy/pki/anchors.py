@@ -30,7 +30,7 @@ class Refusal(Enum):
     NOT_YET_VALID = (9, 13)
     EXPIRED = (10, 14)
     NOT_AN_AUTHORITY = (24, 25, 32, 79)
-    OTHER = ()
+    OTHER = (1,)  # unspecified. Not (), which Python 3.11.2 makes an object of its own
 
 
 REFUSALS = {code: refusal for refusal in Refusal for code in refusal.value}
