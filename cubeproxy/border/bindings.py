@@ -35,14 +35,15 @@ class Binding:
     """`user` is the address of record's user part, `alias` the user part of the Contact that the core sees."""
 
     __slots__ = (
-        "alias", "contact", "core_call_id", "core_tag", "cseq", "device", "expires_at", "flow", "granted", "node",
-        "peer", "registered_at", "state", "user",
+        "alias", "call_id", "contact", "core_call_id", "core_tag", "cseq", "device", "expires_at", "flow", "granted",
+        "node", "peer", "registered_at", "state", "user",
     )  # fmt: skip
 
     def __init__(self, device: str, user: str, peer: int, core_call_id: str, core_tag: str) -> None:
         self.device = device
         self.user = user
         self.peer = peer
+        self.call_id = ""  # of the phone's own REGISTER
         self.core_call_id = core_call_id
         self.core_tag = core_tag
         self.cseq = 100

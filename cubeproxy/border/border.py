@@ -17,6 +17,7 @@ from cubeproxy.border.effects import (
     MessageArrived,
     PathFailed,
 )
+from cubeproxy.border.errands import ERRANDS, Errands
 from cubeproxy.border.failures import FAILURES
 from cubeproxy.border.headers import unsupported
 from cubeproxy.border.identity import check_claims
@@ -48,12 +49,26 @@ from cubeproxy.protocols.sip.timers import Timers
 from cubeproxy.protocols.sip.tokens import Tokens
 from cubeproxy.protocols.values import Flow, MediaLost, MediaRefused, MediaReserved, Severity, Side
 
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY")
+METHODS = (
+    "INVITE",
+    "ACK",
+    "CANCEL",
+    "BYE",
+    "OPTIONS",
+    "REGISTER",
+    "PRACK",
+    "UPDATE",
+    "INFO",
+    "REFER",
+    "NOTIFY",
+    "MESSAGE",
+    "PUBLISH",
+)
 # Octets of headers. An answer has rows of the request and of the far side's answer, and what leaves us must stay below
 # what we would take ourselves (MAX_HEAD).
 LARGEST_HEAD = MAX_HEAD // 2 - 512
 
-KNOWN = frozenset({*METHODS, "SUBSCRIBE", "MESSAGE", "PUBLISH"})  # refused outside a dialog with 405, others with 501
+KNOWN = frozenset({*METHODS, "SUBSCRIBE"})  # refused outside a dialog with 405, others with 501
 
 
 class Border:
@@ -73,6 +88,7 @@ class Border:
         self.nodes = Nodes((node for peer in self.plan.core for node in peer.nodes), self.user)
         self.registrations = Registrations(self.plan, self.router, self.nodes, self.user)
         self.calls = Calls(self.plan, self.router, self.nodes, self.registrations, self.user)
+        self.errands = Errands(self.calls.judge, self.registrations, self.user)
         self.judge = self.calls.judge
 
     def start(self, now: float) -> list[Effect]:
@@ -174,6 +190,8 @@ class Border:
                 self.calls.invite(key, request, flow, peer, now)
             elif request.method == "REGISTER" and peer.side is Side.ACCESS:
                 self.registrations.register(key, request, flow, peer, now)
+            elif request.method in ERRANDS:
+                self.errands.run(key, request, flow, peer, now)
             elif request.method == "OPTIONS":
                 self._options(arrived, peer, now)
             else:

@@ -50,23 +50,23 @@ def pass_list(target: Leg, message: Message) -> PassList:
     return PassList(target.peer, () if inwards else CHALLENGES)
 
 
-def build_invite(
+def build_request(
     request: Request, caller: Leg, called: Leg, route: Route, call_id: str, tag: str, body: bytes
 ) -> Request:
-    """The INVITE of the called leg."""
+    """A request outside a dialog, an INVITE mostly, for the called leg."""
     headers = Headers()
     headers.add("Max-Forwards", str(hops_left(request)))
     headers.add("From", f"{_named(request.from_, called.host)};tag={tag}")
     headers.add("To", f"<sip:{_at(route.number)}{route.host}>")
     headers.add("Call-ID", call_id)
-    headers.add("CSeq", "101 INVITE")
+    headers.add("CSeq", f"101 {request.method}")
     headers.add("Contact", called.contact + _contact_parameters(request))
-    invite = Request("INVITE", route.uri, headers, body)
-    pass_list(called, request).copy(request, invite, faces(caller, called))
+    built = Request(request.method, route.uri, headers, body)
+    pass_list(called, request).copy(request, built, faces(caller, called))
     if called.peer.negotiate_cisco and "X-cisco-srtp-fallback" not in headers.all("Supported"):
         headers.add("Supported", "X-cisco-srtp-fallback")
-    _strip_type(invite, body)
-    return invite
+    _strip_type(built, body)
+    return built
 
 
 def build_response(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cubeproxy.border.building import Route, build_invite
+from cubeproxy.border.building import Route, build_request
 from cubeproxy.border.descriptions import Refused
 from cubeproxy.border.interworking import Kind
 from cubeproxy.border.leg import hop_of
@@ -83,7 +83,7 @@ class Hunt:
             call.receive(Input.FAIL, (cause_of(error), str(error)), now)
             return
         tokens = user.tokens
-        leg.invite = build_invite(call.request, call.caller, leg, route, tokens.call_id(), tokens.tag(), body)
+        leg.invite = build_request(call.request, call.caller, leg, route, tokens.call_id(), tokens.tag(), body)
         call.calls.dialogs.translate(leg.invite, call.caller)
         attempt = self.attempt = Attempt(self, call.calls, route, leg.invite)
         self._attempts.append(attempt)

@@ -23,6 +23,7 @@ from cubeproxy.protocols.values import Flow, Side
 if TYPE_CHECKING:
     from cubeproxy.border.call import Call
 
+PASSED = frozenset({"INVITE", "REGISTER", "NOTIFY", "MESSAGE", "PUBLISH"})  # outside a dialog
 SCHEMES = frozenset({"sip", "sips", "tel"})  # of a Request-URI
 
 
@@ -58,7 +59,7 @@ class Judge:
         """What is wrong with any request before its method is looked at (RFC 3261 8.2.2.1, 16.3)."""
         if Uri.parse(request.uri).scheme not in SCHEMES:
             return "uri-scheme"
-        through = request.to_tag or request.method in ("INVITE", "REGISTER")
+        through = request.to_tag or request.method in PASSED
         return "too-many-hops" if through and request.max_forwards == 0 and request.method != "BYE" else ""
 
     def call(self, request: Request, flow: Flow, peer: Peer, calls: Iterable[Call]) -> Verdict:
@@ -68,6 +69,10 @@ class Judge:
             return Verdict("max-conn")
         if request.body and not description_of(request):
             return Verdict("sdp-type")
+        return self.route(request, flow, peer)
+
+    def route(self, request: Request, flow: Flow, peer: Peer) -> Verdict:
+        """Where a request outside a dialog goes on the other face."""
         return self._from_phone(request, flow, peer) if peer.side is Side.ACCESS else self._from_core(request)
 
     def _from_phone(self, request: Request, flow: Flow, peer: Peer) -> Verdict:

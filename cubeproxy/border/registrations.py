@@ -127,6 +127,7 @@ class Registrations:
         elif attempt.flow.open:
             binding.contact, binding.node, binding.peer = attempt.wish.contact, node, attempt.peer.tag
             binding.granted, binding.registered_at, binding.expires_at = granted, now, now + granted
+            binding.call_id = attempt.request.call_id
             self.bindings.attach(binding, attempt.flow)
             self._expire_at(binding, binding.expires_at)
             self._apply(binding, Input.ACCEPTED)
