@@ -52,7 +52,7 @@ venv: $(VENV)/.ready
 
 # Brought up to date when pyproject.toml changed, made from scratch when its Python does not run. The stamp is
 # written last: a set-up that broke off is done again.
-$(VENV)/.ready: pyproject.toml
+$(VENV)/.ready: pyproject.toml setup.py $(wildcard cubeproxy/media/native/*.[ch])
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found" >&2; exit 1; }
 	@echo "setting up $(VENV) with $(PYTHON)"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || { \

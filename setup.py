@@ -20,16 +20,21 @@ COMPILED = ("cubeproxy/protocols/sip", "cubeproxy/protocols/sdp", "cubeproxy/pro
 OPTIONS = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra"]
 
 
+def is_worker(name: str) -> bool:
+    """Also asked with the last part of the name alone, when an editable build puts it beside its sources."""
+    return name.rpartition(".")[2] == "worker"
+
+
 class BuildWorker(build_ext):
     """Links a program where an extension would be a library."""
 
     def get_ext_filename(self, fullname: str) -> str:
-        if not fullname.endswith(".native.worker"):
+        if not is_worker(fullname):
             return super().get_ext_filename(fullname)
         return os.path.join(*fullname.split(".")[:-1], PROGRAM)
 
     def build_extension(self, ext: Extension) -> None:
-        if not ext.name.endswith(".native.worker"):
+        if not is_worker(ext.name):
             super().build_extension(ext)
             return
         objects = self.compiler.compile(
