@@ -190,7 +190,11 @@ def encrypt(content: bytes, recipient: x509.Certificate, cipher: str) -> bytes:
 
 
 def decrypt(data: bytes, key: rsa.RSAPrivateKey) -> bytes:
-    """What was enveloped to this key. ScepError, always the same, whatever went wrong inside."""
+    """What was enveloped to this key. ScepError, always the same, whatever went wrong inside.
+
+    An envelope has no seal of its own: of one that is not for this key nonsense may come out, where its padding happens
+    to be right. It is the signature around the envelope that proves who closed it.
+    """
     enveloped = _content(data, "enveloped_data")
     try:
         info = enveloped["encrypted_content_info"]
