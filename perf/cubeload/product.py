@@ -88,6 +88,7 @@ def proxy_system(lab: Lab, phones: Sequence[Phone] | None = None, build: str = "
     command = [interpreters()[build], "-P", "-m", "cubeproxy.cli.main", "run", str(config), "--nvram", str(lab.folder)]
     command += [word for old, new in WORDS.items() for word in ("--map", f"{old}={lab.hosts[new]}")]
     command += ["--control", str(control), "--metrics", f"{metrics[0]}:{metrics[1]}", "--drain", "0"]
+    command += ["--device-rate", "0"]  # a few devices stand for many phones
     with log.open("wb") as out:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     try:
