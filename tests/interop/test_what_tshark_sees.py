@@ -67,7 +67,9 @@ def test_tshark_dissects_what_was_counted_and_finds_nothing_malformed(
     assert ours["INVITE"] == ours["BYE"] == ours["ACK"] == 4  # two calls, in and out
     assert seen.sdp == 8
     assert seen.rtp >= 4 * 2 * TALK / 0.02  # two calls, both directions on both legs
-    assert seen.malformed == []
+    # A handshake is four flights or more, every message of the phone's leg is a record, decrypted above.
+    assert seen.tls >= 4 + ours["INVITE"] + ours["BYE"] + ours["ACK"]
+    assert seen.malformed == []  # no expert error either, TLS included
 
 
 def agreed(capture: Capture, keys: Path, metrics: str) -> Counter[str] | None:

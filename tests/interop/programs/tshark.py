@@ -59,6 +59,7 @@ class Dissection:
     sdp: int = 0
     rtp: int = 0
     rtcp: int = 0
+    tls: int = 0  # frames with TLS records that end in them
     malformed: list[str] = field(default_factory=list)  # frame number, protocols, what is wrong
 
 
@@ -82,7 +83,7 @@ def dissect(
     sip_ports: Sequence[int] = (),
     key_log: Path | None = None,
     whole: bool = True,
-    display_filter: str = "sip || sdp || rtp || rtcp || _ws.malformed",
+    display_filter: str = "sip || sdp || rtp || rtcp || tls || _ws.malformed",
 ) -> Dissection:
     """Dissects a capture; several SIP messages in one TLS record are all counted.
 
@@ -117,6 +118,7 @@ def _add(result: Dissection, row: dict[str, str]) -> None:
     result.sdp += protocols.count("sdp")
     result.rtp += protocols.count("rtp") + protocols.count("srtp")
     result.rtcp += protocols.count("rtcp") + protocols.count("srtcp")
+    result.tls += "tls" in protocols
     severities = _values(row.get("_ws.expert.severity", ""))
     if ERROR in severities or "_ws.malformed" in protocols:
         words = row.get("_ws.expert.message", "").replace("\x1f", "; ")
