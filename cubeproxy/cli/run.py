@@ -46,7 +46,7 @@ def command(
     ] = 3600.0,
     keylog: Annotated[Path | None, typer.Option(help="Lab only: write TLS secrets here for tshark.")] = None,
     legacy_tls: Annotated[
-        bool, typer.Option("--legacy-tls", help="TLS 1.0, SHA-1 and short keys for old phones.")
+        bool, typer.Option("--legacy-tls", help="Access side: TLS 1.0, SHA-1 and short keys for old phones.")
     ] = False,
     device_rate: Annotated[
         float, typer.Option(min=0, help="Requests a second that one phone may begin; 0: no limit.")

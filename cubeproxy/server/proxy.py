@@ -50,7 +50,7 @@ from cubeproxy.server.tls import TlsPolicy
 from cubeproxy.server.transcoding import TranscodingService
 from cubeproxy.server.trust import TrustSweep
 from cubeproxy.transport.sip import SipTransport
-from cubeproxy.transport.tls import TlsServer, open_keylog
+from cubeproxy.transport.tls import open_keylog
 from cubeproxy.views.sources import Sources
 
 GRACE = 2.0  # s for the last answers, after calls were ended by us
@@ -71,7 +71,7 @@ class Proxy:
         self.loop = asyncio.get_running_loop()
         self.border = Border(config)
         keylog = open_keylog(settings.keylog) if settings.keylog else None
-        self.tls = TlsPolicy(config, store, legacy=settings.legacy_tls, keylog=keylog)
+        self.tls = TlsPolicy(config, store, keylog=keylog)
         self.transport = SipTransport(self, tls_client=self.tls.client)
         self.media = TranscodingService(
             config,
@@ -107,11 +107,8 @@ class Proxy:
     async def start(self) -> None:
         """Open every listener. OSError, ConfigError or TrustError when one cannot be opened."""
         await self.media.start()
-        server = (
-            self.tls.server() if any(each.transport is Transport.TLS for each in self.border.plan.listeners) else None
-        )
         for listener in self.border.plan.listeners:
-            await self._listen(listener, server)
+            await self._listen(listener)
             self.log.write(
                 Event(
                     "proxy.listening",
@@ -124,14 +121,18 @@ class Proxy:
         self._run(self.border.start(self.loop.time()))
         self._look()
 
-    async def _listen(self, listener: Listener, server: TlsServer | None) -> None:
-        """Open one listener. Over TLS a certificate says who may speak, else the core side goes by address."""
+    async def _listen(self, listener: Listener) -> None:
+        """Open one listener. Over TLS a certificate says who may speak, else the core side goes by address.
+
+        The legacy profile is for phones: the core side keeps the default one.
+        """
         secure = listener.transport is Transport.TLS
+        old_phones = self.settings.legacy_tls and listener.side is Side.ACCESS
         try:
             await self.transport.listen(
                 listener.transport,
                 listener.address,
-                server if secure else None,
+                self.tls.server("legacy" if old_phones else "default") if secure else None,
                 trusted=self._trusted(listener) if not secure else None,
             )
         except OSError as error:

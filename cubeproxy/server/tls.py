@@ -21,7 +21,7 @@ from cubeproxy.pki.names import names_host
 from cubeproxy.pki.store import OwnCertificate, Store
 from cubeproxy.protocols.errors import ConfigError, TrustError
 from cubeproxy.protocols.values import DeviceIdentity, Event, Severity, Target
-from cubeproxy.transport.tls import TlsClient, TlsServer, TlsSettings
+from cubeproxy.transport.tls import Profile, TlsClient, TlsServer, TlsSettings
 
 
 @dataclass
@@ -52,22 +52,19 @@ def naming(judge: Judge, host: str) -> Judge:
 
 
 class TlsPolicy:
-    def __init__(self, config: Config, store: Store, *, legacy: bool = False, keylog: BinaryIO | None = None) -> None:
+    def __init__(self, config: Config, store: Store, *, keylog: BinaryIO | None = None) -> None:
         self._lines = config.sip_ua.crypto_signaling
         self._store = store
-        self._legacy = legacy
         self._keylog = keylog
         self._clients: dict[tuple[str, str], TlsClient] = {}
         self._in_use: list[InUse] = []
 
-    def server(self) -> TlsServer:
-        """What listeners present. A client certificate is always demanded. Raises ConfigError or TrustError."""
+    def server(self, profile: Profile = "default") -> TlsServer:
+        """What a listener presents. A client certificate is always demanded. Raises ConfigError or TrustError."""
         trustpoint = self._line("").trustpoint
         own = self._own(trustpoint)
-        judge = make_judge(self._store.anchors, legacy=self._legacy)
-        server = TlsServer(
-            own.chain, own.key, judge, profile="legacy" if self._legacy else "default", keylog=self._keylog
-        )
+        judge = make_judge(self._store.anchors, legacy=profile == "legacy")
+        server = TlsServer(own.chain, own.key, judge, profile=profile, keylog=self._keylog)
         self._in_use.append(InUse(server, trustpoint, own))
         return server
 
