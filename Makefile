@@ -5,7 +5,7 @@
 #   make soak [ARGS=...]   the long tests
 #   make sanitize          the native media worker's tests under AddressSanitizer, UBSan and ThreadSanitizer
 #   make bench [ARGS=...]  benchmarks beside other programs
-#   make compiled          a second environment, the message path compiled by mypyc: half the CPU a call (two minutes)
+#   make compiled          a second environment, the message path compiled by mypyc (two minutes to build)
 #   make venv              the virtual environment alone
 
 VENV ?= .venv
