@@ -23,7 +23,7 @@ TICK = 0.5  # s between two looks at the clock
 
 @dataclass(slots=True, frozen=True)
 class RelayLimits:
-    """Of one relay. Times in seconds, sizes in octets; the defaults are meant for CAPF."""
+    """Of one relay. Times in seconds, sizes in octets; the defaults are those of a short exchange."""
 
     per_address: int = 4
     total: int = 32

@@ -31,7 +31,9 @@ from cubeproxy.views.phonefiles import BufferedFile, FileSession, FileState
 
 TLS_PORTS = (443, 2445, CAPF_PORT, 6971, 8443, 9443)  # services that begin with a TLS handshake
 HANDSHAKE = 22  # first octet of one
-CAPF_LIMITS = RelayLimits()
+# An old phone makes its key inside the CAPF session and says nothing for more than half an hour. Time cannot tell it
+# from an idle attacker, so slots and octets do.
+CAPF_LIMITS = RelayLimits(total=128, idle=2700.0, duration=3600.0)
 SERVICE_LIMITS = RelayLimits(per_address=16, total=128, idle=60.0, duration=600.0, octets=8_388_608, first_octet=None)
 
 Report = Callable[[Event], None]
