@@ -61,6 +61,9 @@ class Hunt:
         self.stop()
         for attempt in self._attempts:
             attempt.orphan()
+        self.attempt = None
+        self._attempts.clear()
+        del self._call  # a ring of the two would leave all of the call to the garbage collector
 
     def cancel(self, now: float) -> None:
         """Nobody waits for an answer any more."""
