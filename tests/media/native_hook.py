@@ -8,9 +8,12 @@ import subprocess
 from array import array
 from pathlib import Path
 
+from cubeproxy.media import speccodec
 from cubeproxy.media.commands import Update, encode
 from cubeproxy.media.counters import LEG_WORDS
 from cubeproxy.media.relay import Specs
+from cubeproxy.protocols.errors import LocalProtocolError
+from cubeproxy.protocols.srtp import AuthenticationFailed, Replayed, SrtpError
 from cubeproxy.protocols.suites import MasterKey, Suite
 from cubeproxy.protocols.values import Address
 
@@ -68,6 +71,45 @@ class Hook:
     def unprotect(self, key: MasterKey, index: int, packet: bytes) -> bytes:
         """Empty when it does not verify."""
         return self.ask(b"V" + struct.pack("!QB", index, SUITES.index(key.suite)) + key.master + packet)
+
+    def protect_rtcp(self, key: MasterKey, index: int, packet: bytes) -> bytes:
+        return self.ask(b"p" + struct.pack("!QB", index, SUITES.index(key.suite)) + key.master + packet)
+
+    def unprotect_rtcp(self, key: MasterKey, index: int, packet: bytes) -> bytes:
+        return self.ask(b"v" + struct.pack("!QB", index, SUITES.index(key.suite)) + key.master + packet)
+
+
+class NativeContexts:
+    """A sender and a receiver of the native core under one key, as `SrtpSender` and `SrtpReceiver` are used."""
+
+    def __init__(self, hook: Hook, key: MasterKey, ssrc: int) -> None:
+        self._hook = hook
+        hook.tell(b"N" + speccodec._key(key) + struct.pack("!I", ssrc))
+
+    def protect(self, packet: bytes) -> bytes:
+        return self._protected(b"O", packet)
+
+    def protect_rtcp(self, packet: bytes) -> bytes:
+        return self._protected(b"o", packet)
+
+    def unprotect(self, packet: bytes) -> bytes:
+        return self._verified(b"I", packet)
+
+    def unprotect_rtcp(self, packet: bytes) -> bytes:
+        return self._verified(b"i", packet)
+
+    def _protected(self, request: bytes, packet: bytes) -> bytes:
+        answer = self._hook.ask(request + packet)
+        if not answer:
+            raise LocalProtocolError("refused")
+        return answer
+
+    def _verified(self, request: bytes, packet: bytes) -> bytes:
+        answer = self._hook.ask(request + packet)
+        failure = (None, AuthenticationFailed, Replayed, SrtpError)[answer[0]]
+        if failure is not None:
+            raise failure("refused")
+        return answer[1:]
 
 
 class NativeLeg:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cubeproxy.media.counters import AUTH_FAILURES, INDEX_IN, REPLAYS
 from cubeproxy.protocols.srtp import SrtpReceiver, SrtpSender
 from cubeproxy.protocols.suites import MasterKey, Suite
+from tests.protocols import srtp_reference
 
 from . import builds, reference
 from .native_hook import Hook, NativeSession
@@ -77,6 +78,15 @@ def test_keys_are_derived_as_in_rfc_3711_b_3(hook: Hook) -> None:
     assert hook.derive(derived, 1, 20).hex() == "cebe321f6ff7716b6fd4ab49af256a156d38baa4"
 
 
+def test_keys_of_256_bits_are_derived_as_in_rfc_6188(hook: Hook) -> None:
+    """7.1's key, with a salt of 12 octets as GCM has it: RFC 7714 11 fills it up with zeros."""
+    master = bytes.fromhex("f0f04914b513f2763a1b1fa130f10e2998f6f6e43e4309d1e622a0e332b9f1b6")
+    salt = bytes.fromhex("3b04803de51ee7c96423ab5b")
+    made = MasterKey(Suite.AEAD_AES_256_GCM, master + salt)
+    for label, octets in ((0, 32), (2, 12), (3, 32), (5, 12)):
+        assert hook.derive(made, label, octets) == reference.derive(master, salt, label, octets)
+
+
 @pytest.mark.parametrize("suite", Suite)
 @settings(max_examples=60, deadline=None)
 @given(
@@ -97,6 +107,29 @@ def test_packets_are_those_of_the_reference_both_ways(
         forged = bytearray(expected)
         forged[place] ^= 1
         assert hook.unprotect(made, index, bytes(forged)) == b""
+
+
+@pytest.mark.parametrize("suite", Suite)
+@settings(max_examples=40, deadline=None)
+@given(
+    master=st.binary(min_size=46, max_size=46),
+    index=st.integers(0, (1 << 31) - 1),
+    rest=st.binary(min_size=4, max_size=400),
+)
+def test_reports_are_those_of_the_reference_both_ways(
+    hook: Hook, suite: Suite, master: bytes, index: int, rest: bytes
+) -> None:
+    """The reference reproduces the SRTCP packets of RFC 7714 17 (tests/protocols/test_srtp_vectors.py)."""
+    made = MasterKey(suite, master[: suite.sizes.master])
+    packet = b"\x80\xc9\x00\x01" + rest
+    key, salt = made.master[: suite.sizes.key], made.master[suite.sizes.key :]
+    expected = srtp_reference.protect_rtcp(suite.value, key, salt, packet, index)
+    assert hook.protect_rtcp(made, index, packet) == expected
+    assert hook.unprotect_rtcp(made, index, expected) == packet
+    for place in range(0, len(expected), 7):
+        forged = bytearray(expected)
+        forged[place] ^= 1
+        assert hook.unprotect_rtcp(made, index, bytes(forged)) == b""
 
 
 @pytest.mark.parametrize("suite", Suite)

@@ -9,6 +9,12 @@
  *   'K'  suite, label, octets, master key and salt: the answer is the session key derived (RFC 3711 4.3)
  *   'P'  index, suite, master key and salt, packet with a bare header: the answer is the packet protected
  *   'V'  the same for a protected packet: the answer is the clear one, or empty when the tag does not verify
+ *   'p', 'v'  the same for RTCP
+ *   'N'  a key as in UPDATE, SSRC: a sender and a receiver beside the session; no answer
+ *   'O'  packet: the answer is what that sender makes of it, empty when it refuses
+ *   'o'  the same for RTCP
+ *   'I'  packet: the answer is the verdict of that receiver (one octet) and, when it is good, the clear packet
+ *   'i'  the same for RTCP
  *
  * An address is: octets of the literal, the literal, port. */
 #include "hook.h"
@@ -27,6 +33,8 @@ enum { MAX_FRAME = 8192 };
 
 static struct session session;
 static int open_session;
+static struct srtp_sender *lone_sender;
+static struct srtp_receiver *lone_receiver;
 
 static int read_all(uint8_t *data, size_t length)
 {
@@ -155,7 +163,7 @@ static const char *derive(struct reader *reader)
     return NULL;
 }
 
-static const char *transform(struct reader *reader, int sending)
+static const char *transform(struct reader *reader, enum protocol protocol, int sending)
 {
     struct master_key key;
     struct transform made;
@@ -163,12 +171,57 @@ static const char *transform(struct reader *reader, int sending)
     int64_t index = (int64_t)read_number(reader, 8);
     const char *failure = read_master(reader, &key);
     size_t length = (size_t)(reader->end - reader->at);
-    if (failure || length < 12 || !transform_init(&made, &key, sending))
+    if (failure || length < 8 || !transform_init(&made, &key, protocol, sending))
         return failure ? failure : "no transform";
     memcpy(packet, reader->at, length);
-    int done = (sending ? transform_protect : transform_unprotect)(&made, packet, 12, &length, index);
+    int done;
+    if (protocol == PROTOCOL_SRTP)
+        done = (sending ? transform_protect : transform_unprotect)(&made, packet, 12, &length, index);
+    else
+        done = (sending ? transform_protect_rtcp : transform_unprotect_rtcp)(&made, packet, &length, (uint32_t)index);
     answer(packet, done ? length : 0);
     transform_clear(&made);
+    return NULL;
+}
+
+static const char *new_contexts(struct reader *reader)
+{
+    struct master_key key;
+    spec_read_key(reader, &key);
+    uint32_t ssrc = (uint32_t)read_number(reader, 4);
+    if (reader->broken)
+        return "broken key";
+    srtp_sender_free(lone_sender);
+    srtp_receiver_free(lone_receiver);
+    lone_sender = srtp_sender_new(&key, ssrc);
+    lone_receiver = srtp_receiver_new(&key);
+    return lone_sender && lone_receiver ? NULL : "no memory";
+}
+
+static const char *through_sender(struct reader *reader, int (*protect)(struct srtp_sender *, uint8_t *, size_t *))
+{
+    size_t length = (size_t)(reader->end - reader->at);
+    uint8_t *packet = lone_sender && length >= 12 ? malloc(length + TAIL_ROOM) : NULL;
+    if (!packet)
+        return "no sender, or no packet";
+    memcpy(packet, reader->at, length);
+    int done = protect(lone_sender, packet, &length);
+    answer(packet, done ? length : 0);
+    free(packet);
+    return NULL;
+}
+
+static const char *through_receiver(struct reader *reader,
+                                    enum srtp_verdict (*unprotect)(struct srtp_receiver *, uint8_t *, size_t *))
+{
+    size_t length = (size_t)(reader->end - reader->at);
+    uint8_t *packet = lone_receiver ? malloc(1 + length) : NULL; /* as long as it must be: see `receive` */
+    if (!packet)
+        return "no receiver, or no memory";
+    memcpy(packet + 1, reader->at, length);
+    packet[0] = (uint8_t)unprotect(lone_receiver, packet + 1, &length);
+    answer(packet, packet[0] == SRTP_OK ? 1 + length : 1);
+    free(packet);
     return NULL;
 }
 
@@ -205,9 +258,23 @@ static const char *serve(struct reader *reader)
     case 'K':
         return derive(reader);
     case 'P':
-        return transform(reader, 1);
+        return transform(reader, PROTOCOL_SRTP, 1);
     case 'V':
-        return transform(reader, 0);
+        return transform(reader, PROTOCOL_SRTP, 0);
+    case 'p':
+        return transform(reader, PROTOCOL_SRTCP, 1);
+    case 'v':
+        return transform(reader, PROTOCOL_SRTCP, 0);
+    case 'N':
+        return new_contexts(reader);
+    case 'O':
+        return through_sender(reader, srtp_protect);
+    case 'o':
+        return through_sender(reader, srtcp_protect);
+    case 'I':
+        return through_receiver(reader, srtp_unprotect);
+    case 'i':
+        return through_receiver(reader, srtcp_unprotect);
     default:
         return "unknown request";
     }
@@ -228,6 +295,8 @@ int hook_run(void)
     }
     if (open_session)
         session_clear(&session);
+    srtp_sender_free(lone_sender);
+    srtp_receiver_free(lone_receiver);
     if (failure)
         fprintf(stderr, "%s\n", failure);
     return failure != NULL;

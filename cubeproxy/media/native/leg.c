@@ -99,12 +99,16 @@ uint32_t leg_protect_with(struct leg *leg, const struct master_key *old, uint32_
     const struct master_key *new = send_key(&leg->spec);
     if (new && leg->sender && same_key(old, new))
         return ssrc;
+    if (leg->sender)
+        leg->rtcp_index = srtcp_sender_index(leg->sender);
     srtp_sender_free(leg->sender);
     leg->sender = NULL;
     if (new) {
         if (use_key(&leg->used, new))
             ssrc = fresh_ssrc;
         leg->sender = srtp_sender_new(new, ssrc);
+        if (leg->sender)
+            srtcp_sender_resume(leg->sender, leg->rtcp_index);
     }
     return ssrc;
 }

@@ -24,6 +24,7 @@ struct leg {
     struct srtp_receiver *rival; /* the context that a restart of the peer's counter displaced */
     struct srtp_sender *sender;
     double old_until, restart_until, verified_at; /* s */
+    uint32_t rtcp_index; /* of the last report under the key before: the next key's go on after it */
     struct used_keys used;
     struct spec spec;
     uint8_t unsettled; /* a clear leg that may still learn its source */

@@ -45,7 +45,7 @@ static void read_address(struct reader *reader, struct address *address)
         reader->broken = 1;
 }
 
-static void read_key(struct reader *reader, struct master_key *key)
+void spec_read_key(struct reader *reader, struct master_key *key)
 {
     key->suite = (uint8_t)read_number(reader, 1);
     key->mki_length = (uint8_t)read_number(reader, 1);
@@ -93,8 +93,8 @@ int spec_read(struct reader *reader, struct spec *spec)
     if (flags & RTCP)
         read_address(reader, &rtcp); /* RTCP ends here, none is sent */
     if (spec->has_send_key)
-        read_key(reader, &spec->send_key);
+        spec_read_key(reader, &spec->send_key);
     if (spec->has_receive_key)
-        read_key(reader, &spec->receive_key);
+        spec_read_key(reader, &spec->receive_key);
     return !reader->broken;
 }

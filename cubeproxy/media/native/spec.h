@@ -30,6 +30,7 @@ uint64_t read_number(struct reader *reader, int octets);
 
 /* The encoding of cubeproxy/media/speccodec.py. False when it is broken. */
 int spec_read(struct reader *reader, struct spec *spec);
+void spec_read_key(struct reader *reader, struct master_key *key);
 
 static inline const struct master_key *send_key(const struct spec *spec)
 {

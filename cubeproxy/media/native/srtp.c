@@ -1,4 +1,6 @@
-/* Who may send which index, and which of the packets that arrive are new: the state around `transform`. */
+/* Who may send which index, and which of the packets that arrive are new: the state around `transform`.
+ *
+ * SRTCP costs nothing before its first packet: its keys are derived then, from the master key that is kept for that. */
 #include "srtp.h"
 
 #include <stdlib.h>
@@ -11,6 +13,9 @@
 
 struct srtp_sender {
     struct transform transform;
+    struct transform *rtcp; /* NULL before the first report */
+    struct master_key key;
+    uint32_t rtcp_index;    /* of the report sent last, 0 before any */
     struct window window; /* a second line of defence: no index is ever sent twice */
     uint64_t left;        /* packets that the key may still protect */
     uint32_t ssrc;
@@ -21,10 +26,16 @@ struct source {
     struct window window;
 };
 
+struct sources {
+    struct source *list;
+    int count;
+};
+
 struct srtp_receiver {
     struct transform transform;
-    struct source *sources;
-    int count;
+    struct transform *rtcp; /* NULL before the first report */
+    struct master_key key;
+    struct sources rtp, reports; /* each with replay lists of its own (RFC 3711 3.4) */
     int64_t index;
 };
 
@@ -37,10 +48,28 @@ int same_key(const struct master_key *first, const struct master_key *second)
            !memcmp(first->master, second->master, master_length(first->suite));
 }
 
+/* The transform for reports, made when the first one comes or goes; NULL when it cannot be. */
+static struct transform *rtcp_transform(struct transform **place, const struct master_key *key, int sending)
+{
+    if (!*place && (*place = calloc(1, sizeof **place)) && !transform_init(*place, key, PROTOCOL_SRTCP, sending)) {
+        free(*place);
+        *place = NULL;
+    }
+    return *place;
+}
+
+static void rtcp_clear(struct transform *rtcp)
+{
+    if (rtcp) {
+        transform_clear(rtcp);
+        free(rtcp);
+    }
+}
+
 struct srtp_sender *srtp_sender_new(const struct master_key *key, uint32_t ssrc)
 {
     struct srtp_sender *sender = calloc(1, sizeof *sender);
-    if (sender && !transform_init(&sender->transform, key, 1)) {
+    if (sender && !transform_init(&sender->transform, key, PROTOCOL_SRTP, 1)) {
         free(sender);
         return NULL;
     }
@@ -48,6 +77,7 @@ struct srtp_sender *srtp_sender_new(const struct master_key *key, uint32_t ssrc)
         sender->window.newest = -1;
         sender->left = key->lifetime;
         sender->ssrc = ssrc;
+        sender->key = *key;
     }
     return sender;
 }
@@ -56,6 +86,8 @@ void srtp_sender_free(struct srtp_sender *sender)
 {
     if (sender) {
         transform_clear(&sender->transform);
+        rtcp_clear(sender->rtcp);
+        explicit_bzero(sender, sizeof *sender);
         free(sender);
     }
 }
@@ -81,13 +113,27 @@ void srtp_sender_resume(struct srtp_sender *sender, int64_t index)
     sender->left = sender->left > (uint64_t)index + 1 ? sender->left - (uint64_t)index - 1 : 0;
 }
 
+int srtcp_protect(struct srtp_sender *sender, uint8_t *packet, size_t *length)
+{
+    struct transform *rtcp = rtcp_transform(&sender->rtcp, &sender->key, 1);
+    if (!rtcp || *length > MAX_CLEAR || get32(packet + 4) != sender->ssrc || sender->rtcp_index >= 0x7FFFFFFF)
+        return 0;
+    return transform_protect_rtcp(rtcp, packet, length, ++sender->rtcp_index);
+}
+
+uint32_t srtcp_sender_index(const struct srtp_sender *sender) { return sender->rtcp_index; }
+
+void srtcp_sender_resume(struct srtp_sender *sender, uint32_t index) { sender->rtcp_index = index; }
+
 struct srtp_receiver *srtp_receiver_new(const struct master_key *key)
 {
     struct srtp_receiver *receiver = calloc(1, sizeof *receiver);
-    if (receiver && !transform_init(&receiver->transform, key, 0)) {
+    if (receiver && !transform_init(&receiver->transform, key, PROTOCOL_SRTP, 0)) {
         free(receiver);
         return NULL;
     }
+    if (receiver)
+        receiver->key = *key;
     return receiver;
 }
 
@@ -95,30 +141,33 @@ void srtp_receiver_free(struct srtp_receiver *receiver)
 {
     if (receiver) {
         transform_clear(&receiver->transform);
-        free(receiver->sources);
+        rtcp_clear(receiver->rtcp);
+        free(receiver->rtp.list);
+        free(receiver->reports.list);
+        explicit_bzero(receiver, sizeof *receiver);
         free(receiver);
     }
 }
 
-static struct source *find(struct srtp_receiver *receiver, uint32_t ssrc)
+static struct source *find(const struct sources *sources, uint32_t ssrc)
 {
-    for (int place = 0; place < receiver->count; place++)
-        if (receiver->sources[place].ssrc == ssrc)
-            return &receiver->sources[place];
+    for (int place = 0; place < sources->count; place++)
+        if (sources->list[place].ssrc == ssrc)
+            return &sources->list[place];
     return NULL;
 }
 
-static struct source *adopt(struct srtp_receiver *receiver, uint32_t ssrc)
+static struct source *adopt(struct sources *sources, uint32_t ssrc)
 {
-    size_t count = (size_t)receiver->count + 1;
-    struct source *sources = realloc(receiver->sources, count * sizeof *sources);
-    if (!sources)
+    size_t count = (size_t)sources->count + 1;
+    struct source *list = realloc(sources->list, count * sizeof *list);
+    if (!list)
         return NULL;
-    receiver->sources = sources;
-    receiver->count = (int)count;
-    sources[count - 1].ssrc = ssrc;
-    sources[count - 1].window.newest = -1;
-    return &sources[count - 1];
+    sources->list = list;
+    sources->count = (int)count;
+    list[count - 1].ssrc = ssrc;
+    list[count - 1].window.newest = -1;
+    return &list[count - 1];
 }
 
 enum srtp_verdict srtp_unprotect(struct srtp_receiver *receiver, uint8_t *packet, size_t *length)
@@ -131,18 +180,43 @@ enum srtp_verdict srtp_unprotect(struct srtp_receiver *receiver, uint8_t *packet
     if (!start)
         return SRTP_MALFORMED;
     uint32_t ssrc = get32(packet + 8);
-    struct source *source = find(receiver, ssrc);
-    if (!source && receiver->count >= MAX_SOURCES)
+    struct source *source = find(&receiver->rtp, ssrc);
+    if (!source && receiver->rtp.count >= MAX_SOURCES)
         return SRTP_MALFORMED;
     int64_t index = source ? window_estimate(&source->window, get16(packet + 2)) : get16(packet + 2);
     if (source && !window_allows(&source->window, index))
         return SRTP_REPLAYED;
     if (!transform_unprotect(transform, packet, start, length, index))
         return SRTP_FORGED;
-    if (!source && !(source = adopt(receiver, ssrc)))
+    if (!source && !(source = adopt(&receiver->rtp, ssrc)))
         return SRTP_MALFORMED;
     window_add(&source->window, index);
     receiver->index = source->window.newest;
+    return SRTP_OK;
+}
+
+enum srtp_verdict srtcp_unprotect(struct srtp_receiver *receiver, uint8_t *packet, size_t *length)
+{
+    struct transform *rtcp = rtcp_transform(&receiver->rtcp, &receiver->key, 0);
+    if (!rtcp)
+        return SRTP_MALFORMED;
+    size_t trailer = SRTCP_INDEX + (size_t)rtcp->tag + rtcp->mki_length;
+    if (*length < SRTCP_HEADER + trailer || *length > MAX_PROTECTED + (size_t)rtcp->mki_length)
+        return SRTP_MALFORMED;
+    int64_t index = transform_rtcp_index(rtcp, packet, *length);
+    if (index < 0)
+        return SRTP_FORGED; /* UNENCRYPTED_SRTCP is never negotiated */
+    uint32_t ssrc = get32(packet + 4);
+    struct source *source = find(&receiver->reports, ssrc);
+    if (!source && receiver->reports.count >= MAX_SOURCES)
+        return SRTP_MALFORMED;
+    if (source && !window_allows(&source->window, index))
+        return SRTP_REPLAYED;
+    if (!transform_unprotect_rtcp(rtcp, packet, length, (uint32_t)index))
+        return SRTP_FORGED;
+    if (!source && !(source = adopt(&receiver->reports, ssrc)))
+        return SRTP_MALFORMED;
+    window_add(&source->window, index);
     return SRTP_OK;
 }
 
@@ -150,8 +224,8 @@ int64_t srtp_receiver_index(const struct srtp_receiver *receiver) { return recei
 
 int srtp_receiver_resume(struct srtp_receiver *receiver, uint32_t ssrc, int64_t index)
 {
-    struct source *source = find(receiver, ssrc);
-    if (!source && !(source = adopt(receiver, ssrc)))
+    struct source *source = find(&receiver->rtp, ssrc);
+    if (!source && !(source = adopt(&receiver->rtp, ssrc)))
         return 0;
     source->window.newest = -1;
     window_add(&source->window, index);

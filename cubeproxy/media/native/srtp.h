@@ -46,10 +46,16 @@ void srtp_sender_free(struct srtp_sender *sender);
  * it is too long, its index was used before, or the key's lifetime is over. */
 int srtp_protect(struct srtp_sender *sender, uint8_t *packet, size_t *length);
 int64_t srtp_sender_index(const struct srtp_sender *sender); /* of the newest packet sent */
+/* The same for a compound RTCP packet of 8 octets or more, whose index counts from one. */
+int srtcp_protect(struct srtp_sender *sender, uint8_t *packet, size_t *length);
+/* Indices of SRTCP go on over a change of key (RFC 3711 3.4). */
+uint32_t srtcp_sender_index(const struct srtp_sender *sender);
+void srtcp_sender_resume(struct srtp_sender *sender, uint32_t index);
 
 struct srtp_receiver *srtp_receiver_new(const struct master_key *key);
 void srtp_receiver_free(struct srtp_receiver *receiver);
 enum srtp_verdict srtp_unprotect(struct srtp_receiver *receiver, uint8_t *packet, size_t *length);
+enum srtp_verdict srtcp_unprotect(struct srtp_receiver *receiver, uint8_t *packet, size_t *length);
 int64_t srtp_receiver_index(const struct srtp_receiver *receiver); /* of the packet verified last; 0 before any */
 
 /* Go on where another process left off: `index` counts as the newest that was sent or verified. */

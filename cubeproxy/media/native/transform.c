@@ -10,12 +10,12 @@ enum { LABEL_ENCRYPTION = 0, LABEL_AUTHENTICATION = 1, LABEL_SALT = 2 };
 enum { SHA1_OCTETS = 20, SHA1_BLOCK = 64, GCM_IV = 12, GCM_TAG = 16 };
 
 static const struct {
-    uint8_t key, salt, tag;
+    uint8_t key, salt, tag, rtcp_tag; /* SHA1_32 shortens the tag of SRTP only (RFC 4568 6.2) */
 } SIZES[SUITES] = {
-    [AEAD_AES_256_GCM] = {32, 12, GCM_TAG},
-    [AEAD_AES_128_GCM] = {16, 12, GCM_TAG},
-    [AES_CM_128_HMAC_SHA1_80] = {16, 14, 10},
-    [AES_CM_128_HMAC_SHA1_32] = {16, 14, 4},
+    [AEAD_AES_256_GCM] = {32, 12, GCM_TAG, GCM_TAG},
+    [AEAD_AES_128_GCM] = {16, 12, GCM_TAG, GCM_TAG},
+    [AES_CM_128_HMAC_SHA1_80] = {16, 14, 10, 10},
+    [AES_CM_128_HMAC_SHA1_32] = {16, 14, 4, 10},
 };
 
 static EVP_CIPHER *ctr128, *ctr256, *gcm128, *gcm256;
@@ -72,23 +72,23 @@ static EVP_MD_CTX *padded(const uint8_t key[SHA1_OCTETS], uint8_t pad)
     return context;
 }
 
-int transform_init(struct transform *transform, const struct master_key *key, int sending)
+int transform_init(struct transform *transform, const struct master_key *key, enum protocol protocol, int sending)
 {
     memset(transform, 0, sizeof *transform);
     transform->suite = key->suite;
-    transform->tag = SIZES[key->suite].tag;
+    transform->tag = protocol == PROTOCOL_SRTP ? SIZES[key->suite].tag : SIZES[key->suite].rtcp_tag;
     transform->mki_length = key->mki_length;
     memcpy(transform->mki, key->mki, key->mki_length);
     uint8_t session[32], hash[SHA1_OCTETS];
-    int done = transform_derive(key, LABEL_ENCRYPTION, session, SIZES[key->suite].key) &&
-               transform_derive(key, LABEL_SALT, transform->salt, SIZES[key->suite].salt) &&
+    int done = transform_derive(key, (uint8_t)(protocol + LABEL_ENCRYPTION), session, SIZES[key->suite].key) &&
+               transform_derive(key, (uint8_t)(protocol + LABEL_SALT), transform->salt, SIZES[key->suite].salt) &&
                (transform->cipher = EVP_CIPHER_CTX_new()) != NULL;
     if (done && is_gcm(key->suite)) {
         const EVP_CIPHER *cipher = key->suite == AEAD_AES_256_GCM ? gcm256 : gcm128;
         done = (sending ? EVP_EncryptInit_ex2 : EVP_DecryptInit_ex2)(transform->cipher, cipher, session, NULL, NULL) == 1;
     } else if (done) {
         done = EVP_EncryptInit_ex2(transform->cipher, ctr128, session, NULL, NULL) == 1 &&
-               transform_derive(key, LABEL_AUTHENTICATION, hash, sizeof hash) &&
+               transform_derive(key, (uint8_t)(protocol + LABEL_AUTHENTICATION), hash, sizeof hash) &&
                (transform->inner = padded(hash, 0x36)) != NULL && (transform->outer = padded(hash, 0x5c)) != NULL;
         explicit_bzero(hash, sizeof hash);
     }
@@ -110,7 +110,8 @@ void transform_clear(struct transform *transform)
 }
 
 /* AES in counter mode, in place (RFC 3711 4.1.1): the same to encrypt and to decrypt. */
-static int counter_mode(struct transform *transform, uint8_t *packet, size_t start, size_t end, int64_t index)
+static int counter_mode(struct transform *transform, const uint8_t *ssrc, uint8_t *packet, size_t start, size_t end,
+                        int64_t index)
 {
     uint8_t iv[16] = {0};
     int octets;
@@ -118,28 +119,36 @@ static int counter_mode(struct transform *transform, uint8_t *packet, size_t sta
         return 1;
     memcpy(iv, transform->salt, sizeof transform->salt);
     for (int place = 0; place < 4; place++)
-        iv[4 + place] ^= packet[8 + place];
+        iv[4 + place] ^= ssrc[place];
     for (int place = 0; place < 6; place++)
         iv[8 + place] ^= (uint8_t)(index >> (40 - 8 * place));
     return EVP_EncryptInit_ex2(transform->cipher, NULL, NULL, iv, NULL) == 1 &&
            EVP_EncryptUpdate(transform->cipher, packet + start, &octets, packet + start, (int)(end - start)) == 1;
 }
 
-/* HMAC-SHA1 over the packet and its rollover counter (RFC 3711 4.2). */
-static int authenticate(struct transform *transform, const uint8_t *packet, size_t length, int64_t index, uint8_t *tag)
+/* HMAC-SHA1 over what is sent, and behind it what both ends know, if anything (RFC 3711 4.2). */
+static int authenticate(struct transform *transform, const uint8_t *packet, size_t length, const uint8_t *known,
+                        size_t octets, uint8_t *tag)
 {
-    uint8_t rollovers[4];
-    put32(rollovers, (uint32_t)(index >> 16));
     return EVP_MD_CTX_copy_ex(scratch, transform->inner) == 1 && EVP_DigestUpdate(scratch, packet, length) == 1 &&
-           EVP_DigestUpdate(scratch, rollovers, sizeof rollovers) == 1 && EVP_DigestFinal_ex(scratch, tag, NULL) == 1 &&
+           (!octets || EVP_DigestUpdate(scratch, known, octets) == 1) && EVP_DigestFinal_ex(scratch, tag, NULL) == 1 &&
            EVP_MD_CTX_copy_ex(scratch, transform->outer) == 1 && EVP_DigestUpdate(scratch, tag, SHA1_OCTETS) == 1 &&
            EVP_DigestFinal_ex(scratch, tag, NULL) == 1;
 }
 
-static void gcm_iv(const struct transform *transform, const uint8_t *packet, int64_t index, uint8_t iv[GCM_IV])
+/* With the rollover counter, which an SRTP packet does not carry. */
+static int authenticate_rtp(struct transform *transform, const uint8_t *packet, size_t length, int64_t index, uint8_t *tag)
+{
+    uint8_t rollovers[4];
+    put32(rollovers, (uint32_t)(index >> 16));
+    return authenticate(transform, packet, length, rollovers, sizeof rollovers, tag);
+}
+
+/* RFC 7714 8.1 and 9.1: the same form, with 48 or 31 bits of index. */
+static void gcm_iv(const struct transform *transform, const uint8_t *ssrc, int64_t index, uint8_t iv[GCM_IV])
 {
     memset(iv, 0, 2);
-    memcpy(iv + 2, packet + 8, 4);
+    memcpy(iv + 2, ssrc, 4);
     for (int place = 0; place < 6; place++)
         iv[6 + place] = (uint8_t)(index >> (40 - 8 * place));
     for (int place = 0; place < GCM_IV; place++)
@@ -152,38 +161,47 @@ static void tag_parameter(OSSL_PARAM parameters[2], uint8_t *tag)
     parameters[1] = (OSSL_PARAM){0};
 }
 
-static int gcm_protect(struct transform *transform, uint8_t *packet, size_t start, size_t length, int64_t index)
+struct associated { /* octets that GCM authenticates and does not encrypt: the header, and for RTCP the index */
+    const uint8_t *header, *index;
+    size_t length;
+};
+
+static int gcm_associate(int (*update)(EVP_CIPHER_CTX *, uint8_t *, int *, const uint8_t *, int), EVP_CIPHER_CTX *cipher,
+                         const struct associated *data)
 {
-    uint8_t iv[GCM_IV];
+    int octets;
+    return update(cipher, NULL, &octets, data->header, (int)data->length) == 1 &&
+           (!data->index || update(cipher, NULL, &octets, data->index, SRTCP_INDEX) == 1);
+}
+
+/* From `start` to `end`, the tag behind it. */
+static int gcm_protect(struct transform *transform, const uint8_t iv[GCM_IV], const struct associated *data, uint8_t *start,
+                       uint8_t *end)
+{
     OSSL_PARAM parameters[2];
     int octets;
-    gcm_iv(transform, packet, index, iv);
-    tag_parameter(parameters, packet + length);
+    tag_parameter(parameters, end);
     EVP_CIPHER_CTX *cipher = transform->cipher;
-    return EVP_EncryptInit_ex2(cipher, NULL, NULL, iv, NULL) == 1 &&
-           EVP_EncryptUpdate(cipher, NULL, &octets, packet, (int)start) == 1 &&
-           (start == length ||
-            EVP_EncryptUpdate(cipher, packet + start, &octets, packet + start, (int)(length - start)) == 1) &&
-           EVP_EncryptFinal_ex(cipher, packet + length, &octets) == 1 && EVP_CIPHER_CTX_get_params(cipher, parameters) == 1;
+    return EVP_EncryptInit_ex2(cipher, NULL, NULL, iv, NULL) == 1 && gcm_associate(EVP_EncryptUpdate, cipher, data) &&
+           (start == end || EVP_EncryptUpdate(cipher, start, &octets, start, (int)(end - start)) == 1) &&
+           EVP_EncryptFinal_ex(cipher, end, &octets) == 1 && EVP_CIPHER_CTX_get_params(cipher, parameters) == 1;
 }
 
 /* `end` is that of the ciphertext, where the tag begins. Into a buffer aside first: what does not verify is not kept. */
-static int gcm_unprotect(struct transform *transform, uint8_t *packet, size_t start, size_t end, int64_t index)
+static int gcm_unprotect(struct transform *transform, const uint8_t iv[GCM_IV], const struct associated *data,
+                         uint8_t *start, uint8_t *end)
 {
     static uint8_t plain[MAX_DATAGRAM];
-    uint8_t iv[GCM_IV];
     OSSL_PARAM parameters[2];
     int octets;
-    gcm_iv(transform, packet, index, iv);
-    tag_parameter(parameters, packet + end);
+    tag_parameter(parameters, end);
     EVP_CIPHER_CTX *cipher = transform->cipher;
     int good = EVP_DecryptInit_ex2(cipher, NULL, NULL, iv, NULL) == 1 &&
-               EVP_CIPHER_CTX_set_params(cipher, parameters) == 1 &&
-               EVP_DecryptUpdate(cipher, NULL, &octets, packet, (int)start) == 1 &&
-               (start == end || EVP_DecryptUpdate(cipher, plain, &octets, packet + start, (int)(end - start)) == 1) &&
+               EVP_CIPHER_CTX_set_params(cipher, parameters) == 1 && gcm_associate(EVP_DecryptUpdate, cipher, data) &&
+               (start == end || EVP_DecryptUpdate(cipher, plain, &octets, start, (int)(end - start)) == 1) &&
                EVP_DecryptFinal_ex(cipher, plain, &octets) == 1;
     if (good)
-        memcpy(packet + start, plain, end - start);
+        memcpy(start, plain, (size_t)(end - start));
     else
         ERR_clear_error();
     return good;
@@ -202,13 +220,15 @@ int transform_protect(struct transform *transform, uint8_t *packet, size_t start
 {
     uint8_t *end = packet + *length;
     if (is_gcm(transform->suite)) {
-        if (!gcm_protect(transform, packet, start, *length, index))
+        uint8_t iv[GCM_IV];
+        gcm_iv(transform, packet + 8, index, iv);
+        if (!gcm_protect(transform, iv, &(struct associated){packet, NULL, start}, packet + start, end))
             return 0;
         memcpy(end + GCM_TAG, transform->mki, transform->mki_length);
     } else {
         uint8_t tag[SHA1_OCTETS];
-        if (!counter_mode(transform, packet, start, *length, index) ||
-            !authenticate(transform, packet, *length, index, tag))
+        if (!counter_mode(transform, packet + 8, packet, start, *length, index) ||
+            !authenticate_rtp(transform, packet, *length, index, tag))
             return 0;
         memcpy(end, transform->mki, transform->mki_length);
         memcpy(end + transform->mki_length, tag, transform->tag);
@@ -225,13 +245,76 @@ int transform_unprotect(struct transform *transform, uint8_t *packet, size_t sta
     if (memcmp(mki, transform->mki, transform->mki_length) != 0)
         return 0;
     if (gcm) {
-        if (!gcm_unprotect(transform, packet, start, end, index))
+        uint8_t iv[GCM_IV];
+        gcm_iv(transform, packet + 8, index, iv);
+        if (!gcm_unprotect(transform, iv, &(struct associated){packet, NULL, start}, packet + start, packet + end))
             return 0;
     } else {
         uint8_t tag[SHA1_OCTETS];
-        if (!authenticate(transform, packet, end, index, tag) ||
+        if (!authenticate_rtp(transform, packet, end, index, tag) ||
             !equal(tag, packet + end + transform->mki_length, transform->tag) ||
-            !counter_mode(transform, packet, start, end, index))
+            !counter_mode(transform, packet + 8, packet, start, end, index))
+            return 0;
+    }
+    *length = end;
+    return 1;
+}
+
+/* AES-CM: packet, index, MKI, tag (RFC 3711 3.4). GCM: packet, tag, index, MKI (RFC 7714 9.2). */
+static size_t rtcp_end(const struct transform *transform, size_t length)
+{
+    return length - transform->tag - transform->mki_length - SRTCP_INDEX;
+}
+
+static const uint32_t ENCRYPTED = 1U << 31; /* the E bit before the index */
+
+int transform_protect_rtcp(struct transform *transform, uint8_t *packet, size_t *length, uint32_t index)
+{
+    uint8_t *end = packet + *length;
+    if (is_gcm(transform->suite)) {
+        uint8_t iv[GCM_IV], *word = end + GCM_TAG;
+        put32(word, index | ENCRYPTED);
+        gcm_iv(transform, packet + 4, index, iv);
+        if (!gcm_protect(transform, iv, &(struct associated){packet, word, SRTCP_HEADER}, packet + SRTCP_HEADER, end))
+            return 0;
+        memcpy(word + SRTCP_INDEX, transform->mki, transform->mki_length);
+    } else {
+        uint8_t tag[SHA1_OCTETS];
+        put32(end, index | ENCRYPTED);
+        if (!counter_mode(transform, packet + 4, packet, SRTCP_HEADER, *length, index) ||
+            !authenticate(transform, packet, *length + SRTCP_INDEX, NULL, 0, tag))
+            return 0;
+        memcpy(end + SRTCP_INDEX, transform->mki, transform->mki_length);
+        memcpy(end + SRTCP_INDEX + transform->mki_length, tag, transform->tag);
+    }
+    *length += SRTCP_INDEX + (size_t)transform->mki_length + transform->tag;
+    return 1;
+}
+
+int64_t transform_rtcp_index(const struct transform *transform, const uint8_t *packet, size_t length)
+{
+    uint32_t word = get32(packet + rtcp_end(transform, length) + (is_gcm(transform->suite) ? GCM_TAG : 0));
+    return word & ENCRYPTED ? (int64_t)(word & ~ENCRYPTED) : -1;
+}
+
+int transform_unprotect_rtcp(struct transform *transform, uint8_t *packet, size_t *length, uint32_t index)
+{
+    size_t end = rtcp_end(transform, *length);
+    int gcm = is_gcm(transform->suite);
+    const uint8_t *mki = packet + end + SRTCP_INDEX + (gcm ? GCM_TAG : 0);
+    if (memcmp(mki, transform->mki, transform->mki_length) != 0)
+        return 0;
+    if (gcm) {
+        uint8_t iv[GCM_IV];
+        gcm_iv(transform, packet + 4, index, iv);
+        struct associated data = {packet, packet + end + GCM_TAG, SRTCP_HEADER};
+        if (!gcm_unprotect(transform, iv, &data, packet + SRTCP_HEADER, packet + end))
+            return 0;
+    } else {
+        uint8_t tag[SHA1_OCTETS];
+        if (!authenticate(transform, packet, end + SRTCP_INDEX, NULL, 0, tag) ||
+            !equal(tag, mki + transform->mki_length, transform->tag) ||
+            !counter_mode(transform, packet + 4, packet, SRTCP_HEADER, end, index))
             return 0;
     }
     *length = end;
