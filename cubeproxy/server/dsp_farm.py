@@ -13,7 +13,7 @@ import contextlib
 import resource
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -141,6 +141,11 @@ class Registration:
         self._heard: tuple[int, float] = (0, 0.0)  # packets, and since when no more
         self._watch: asyncio.TimerHandle | None = None
         self._dials = 0
+
+    @property
+    def workers(self) -> Mapping[int, int]:
+        """Process ids of the media workers in service, by their number."""
+        return self._media.workers
 
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
