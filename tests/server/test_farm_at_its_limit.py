@@ -106,10 +106,10 @@ def record(measured: Speakers, meter: soak_record.Meter, engine: str) -> None:
         "dsp-farm",
         "The largest module at its limit: 192 secure sessions over one DSP farm",
         "pytest --soak tests/server/test_farm_at_its_limit.py",
-        "Every call is SRTP (AES_CM_128_HMAC_SHA1_80) on one side and RTP on the other, G.711 in frames of 20 ms, both\n"
-        "ways: phone, CUBE's media worker, farm's media worker, CUBE's media worker, phone. Each end says a word of its\n"
-        "own, and every packet heard is compared with the other's. One call more was refused first (503, pool full).\n"
-        "The phones are Python and run in the process of the two signalling ends, whose share is theirs.",
+        "Every call is SRTP (AES_CM_128_HMAC_SHA1_80) on one side and RTP on the other, G.711 in frames of 20 ms,\n"
+        "both ways: phone, CUBE's media worker, farm's media worker, CUBE's media worker, phone. Each end says a\n"
+        "word of its own, and every packet heard is compared with the other's. One call more was refused first\n"
+        "(pool full). The phones are Python and run in the process of the two signalling ends, whose share is theirs.",
         [
             ("sessions", str(len(measured.calls))),
             ("seconds", str(SECONDS)),
