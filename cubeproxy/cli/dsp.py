@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cubeproxy.cli.common import fail, read_config
-from cubeproxy.cli.run import MAP_HELP, LogFormat
+from cubeproxy.cli.run import MAP_HELP, NVRAM_HELP, LogFormat
 from cubeproxy.media.dsp.capacity import STREAMS, Load, best, choices, find_module
 from cubeproxy.media.dsp.tables import MODULES
 from cubeproxy.protocols.errors import ConfigError, CubeError
@@ -104,6 +104,7 @@ def _print(answer: dict[str, Any]) -> None:
 @app.command()
 def farm(
     config: Annotated[Path, typer.Argument(help="Running configuration of the router, `-` for standard input.")],
+    nvram: Annotated[Path | None, typer.Option(envvar="CUBEPROXY_NVRAM", help=NVRAM_HELP)] = None,
     maps: Annotated[list[str] | None, typer.Option("--map", metavar="OLD=NEW", help=MAP_HELP)] = None,
     module: Annotated[str, typer.Option(help="The module that limits the sessions, PVDM3-64; none: software.")] = "",
     workers: Annotated[int, typer.Option(min=1, max=64, help="Media worker processes of each profile.")] = 1,
@@ -115,6 +116,7 @@ def farm(
     """Run the DSP farm of a configuration until SIGTERM: it registers with the call managers of its `sccp ccm group`.
 
     Beside a proxy on the same box: cubeproxy dsp farm sample-a.ios --map @lab.map
+    On a host of its own (a profile without `no tls`): cubeproxy dsp farm farm.ios --nvram nvram
     """
     model = read_config(config, maps or [])
     try:
@@ -124,6 +126,7 @@ def farm(
             workers=workers,
             ports=ports,
             drain=drain,
+            nvram=nvram,
             json_lines=log_format is LogFormat.JSON,
             level=Severity.DEBUG if verbose else Severity.INFO,
         )

@@ -255,6 +255,7 @@ class DspfarmProfile:
     maximum_sessions: int = 0
     application: str = ""  # "SCCP" or "CUBE"
     tls: bool = True
+    tls_version: str = ""  # "v1.2"
     shutdown: bool = True  # the vendor's default, and the classic miss
 
 
@@ -264,6 +265,7 @@ class SccpCcm:
     identifier: int
     version: str = ""
     port: int = 2000
+    trustpoint: str = ""  # who vouches for the call manager over TLS; "" is any trustpoint
 
 
 @dataclass
@@ -291,6 +293,7 @@ class TelephonyService:
     sdspfarm_transcode_sessions: int = 0
     sdspfarm_tags: dict[int, str] = field(default_factory=dict)
     source_address: Address | None = None
+    secure_trustpoint: str = ""  # `secure-signaling trustpoint`: SCCP over TLS too, and what it presents there
     max_ephones: int = 0
     max_dn: int = 0
 

@@ -132,6 +132,12 @@ def _farm(config: Config) -> Iterator[Event]:
         yield from _trustpoint(config, where, profile.trustpoint)
         if profile.shutdown:
             yield _incomplete(where, "is shut down, as profiles are by default", "`no shutdown`")
+        if profile.security and profile.tls and profile.application == "SCCP" and not profile.trustpoint:
+            fix = "`trustpoint NAME` in the profile, or `no tls` where farm and call manager are one box"
+            yield _incomplete(where, "registers over TLS and presents no certificate", fix)
+    yield from _trustpoint(config, "telephony-service", config.telephony.secure_trustpoint if config.telephony else "")
+    for ccm in config.sccp.ccms:
+        yield from _trustpoint(config, f"sccp ccm {ccm.address}", ccm.trustpoint)
     identifiers = {ccm.identifier for ccm in config.sccp.ccms}
     yield from _bound(config, "sccp local", config.sccp.local_interface)
     for group in config.sccp.groups.values():

@@ -338,7 +338,8 @@ def _sccp(config: Config) -> Lines:
     for ccm in config.sccp.ccms:
         port = f" port {ccm.port}" if ccm.port != 2000 else ""
         version = f" version {ccm.version}" if ccm.version else ""
-        yield f"sccp ccm {ccm.address} identifier {ccm.identifier}{port}{version}"
+        trust = f" trustpoint {ccm.trustpoint}" if ccm.trustpoint else ""
+        yield f"sccp ccm {ccm.address} identifier {ccm.identifier}{port}{version}{trust}"
     yield from _flags(config.sccp.enabled, "sccp")
 
 
@@ -359,6 +360,7 @@ def _dspfarm(profile: DspfarmProfile) -> Lines:
     yield f"dspfarm profile {profile.number} {profile.service}{options}"
     yield from _text(" trustpoint", profile.trustpoint)
     yield from _flags(not profile.tls, " no tls")
+    yield from _text(" tls-version", profile.tls_version)
     for codec in profile.codecs:
         yield f" codec {codec}"
     yield from _unless(" maximum sessions", profile.maximum_sessions, 0)
@@ -370,6 +372,7 @@ def _telephony(service: TelephonyService | None) -> Lines:
     if service is None:
         return
     yield "telephony-service"
+    yield from _text(" secure-signaling trustpoint", service.secure_trustpoint)
     yield from _unless(" sdspfarm units", service.sdspfarm_units, 0)
     yield from _unless(" sdspfarm transcode sessions", service.sdspfarm_transcode_sessions, 0)
     for tag, name in service.sdspfarm_tags.items():

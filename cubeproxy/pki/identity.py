@@ -75,6 +75,24 @@ def make_judge(
     return judge
 
 
+def farms_only(judge: Judge) -> Judge:
+    """No phone is a DSP farm: who registers here is handed the keys of calls."""
+
+    def judge_farm(chain: list[x509.Certificate]) -> DeviceIdentity:
+        identity = judge(chain)
+        if identity.kind != "peer":
+            raise TrustError(
+                f"a phone's certificate ({identity.kind}) vouches for no DSP farm",
+                subject=identity.subject,
+                issuer=identity.issuer,
+                trustpoint=identity.trustpoint,
+                fix="have the farm present the certificate of its dspfarm profile: `trustpoint NAME`",
+            )
+        return identity
+
+    return judge_farm
+
+
 class _Judgement:
     def __init__(
         self, chain: Sequence[x509.Certificate], anchors: TrustAnchors, now: datetime, legacy: bool, role: Role

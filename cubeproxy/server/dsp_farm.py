@@ -14,17 +14,19 @@ import resource
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TextIO
 
 import uvloop
 
-from cubeproxy.config.model import Config, DspfarmProfile, SccpCcmGroup
+from cubeproxy.config.model import Config, DspfarmProfile, SccpCcm, SccpCcmGroup
 from cubeproxy.media.dsp.capacity import profile_sessions
 from cubeproxy.media.dsp.channels import Channels
 from cubeproxy.media.dsp.channels import Output as ChannelOutput
 from cubeproxy.media.dsp.tables import Module
-from cubeproxy.protocols.errors import ConfigError, RemoteProtocolError
+from cubeproxy.pki.store import Store
+from cubeproxy.protocols.errors import ConfigError, CubeError, RemoteProtocolError
 from cubeproxy.protocols.sccp import machine
 from cubeproxy.protocols.sccp.codecs import capabilities
 from cubeproxy.protocols.sccp.farm import FarmClient
@@ -35,6 +37,10 @@ from cubeproxy.protocols.values import Address, Event, MediaEvent, Severity
 from cubeproxy.server.eventlog import EventLog
 from cubeproxy.server.media import MediaService
 from cubeproxy.server.sccp import SccpConnection
+from cubeproxy.server.sccp_tls import LIMITS
+from cubeproxy.server.sccp_tls import PORT as SECURE_PORT
+from cubeproxy.server.tls import TlsPolicy
+from cubeproxy.transport.channel import TlsChannel
 
 PORTS = (32768, 49151)  # of the farm's media: beside the range of the calls, for both may have the same address
 LOOK = 1.0  # s between two looks at sessions that a lost call manager left behind
@@ -52,6 +58,12 @@ class Plan:
     address: str
     servers: tuple[Address, ...]
     group: SccpCcmGroup
+    vouchers: Mapping[Address, str] = field(default_factory=dict)  # trustpoint that vouches for each, "" is any
+
+    @property
+    def secure(self) -> bool:
+        """Over TLS: the vendor's default in `security` mode."""
+        return self.profile.security and self.profile.tls
 
 
 def plans(config: Config, module: Module | None = None) -> list[Plan]:
@@ -82,20 +94,30 @@ def _plan(config: Config, group: SccpCcmGroup, number: int, name: str, module: M
     where = f"dspfarm profile {number}"
     if profile.shutdown:
         raise ConfigError(f"{where} is shut down, as profiles are by default", fix="`no shutdown`")
-    if profile.security and profile.tls:
-        raise ConfigError(f"{where} wants TLS, which the farm does not speak yet", fix="`no tls` on the same box")
+    secure = profile.security and profile.tls
+    if secure and not profile.trustpoint:
+        raise ConfigError(
+            f"{where} registers over TLS and presents no certificate",
+            fix="`trustpoint NAME`, or `no tls` where farm and call manager are one box",
+        )
     sessions = profile_sessions(profile, module)
     if not sessions:
         raise ConfigError(f"{where} has no sessions", fix="`maximum sessions N`")
     interface = config.interfaces.get(group.bind_interface or config.sccp.local_interface)
     if interface is None or not interface.address:
         raise ConfigError(f"sccp ccm group {group.number} has no address", fix="`sccp local INTERFACE`")
-    known = {ccm.identifier: (ccm.address, ccm.port) for ccm in config.sccp.ccms}
+    known = {ccm.identifier: (ccm.address, _port(ccm, secure)) for ccm in config.sccp.ccms}
+    vouchers = {known[ccm.identifier]: ccm.trustpoint for ccm in config.sccp.ccms}
     ranked = sorted(group.associate_ccm, key=lambda pair: pair[1])
     servers = tuple(known[identifier] for identifier, _ in ranked if identifier in known)
     if not servers:
         raise ConfigError(f"sccp ccm group {group.number} has no call manager", fix="`associate ccm N priority 1`")
-    return Plan(name, profile, sessions, interface.address, servers, group)
+    return Plan(name, profile, sessions, interface.address, servers, group, vouchers)
+
+
+def _port(ccm: SccpCcm, secure: bool) -> int:
+    """The vendor's configurations name the clear port, or none, for both."""
+    return SECURE_PORT if secure and ccm.port == SccpCcm.port else ccm.port
 
 
 def settings_of(plan: Plan) -> FarmSettings:
@@ -115,9 +137,17 @@ class Registration:
     """One farm: its machine, its connection, its channels, its media."""
 
     def __init__(
-        self, plan: Plan, log: EventLog, *, workers: int = 1, ports: tuple[int, int] = PORTS, pace: float = 1.0
+        self,
+        plan: Plan,
+        log: EventLog,
+        *,
+        workers: int = 1,
+        ports: tuple[int, int] = PORTS,
+        pace: float = 1.0,
+        store: Store | None = None,
     ) -> None:
-        """`pace` scales the machine's waits, for tests that cannot wait ten seconds."""
+        """`store` has the trustpoints of a profile that registers over TLS; it is read again for each connection.
+        `pace` scales the machine's waits, for tests that cannot wait ten seconds."""
         self.plan = plan
         settings = settings_of(plan)
         settings.connect_interval *= pace
@@ -131,6 +161,7 @@ class Registration:
             universal=plan.profile.universal,
         )
         self._log = log
+        self._store = store if store is not None else Store(None, {})
         self._media = MediaService(
             self._media_event, ports, workers=workers, lease=LEASE, idle=SILENCE, on_report=log.write
         )
@@ -148,7 +179,10 @@ class Registration:
         return self._media.workers
 
     async def start(self) -> None:
+        """TrustError when the profile's trustpoint has no certificate."""
         self._loop = asyncio.get_running_loop()
+        if self.plan.secure:
+            self._channel(self.plan.servers[0])  # what is missing is told at the start
         await self._media.start()
         self._act(self.client.start(self._loop.time()))
 
@@ -175,7 +209,12 @@ class Registration:
     # the connection
 
     def opened(self, connection: SccpConnection) -> None:
-        pass
+        if connection.number == self._dials:
+            self._connection = connection
+            self._act(self.client.connected(self._loop.time()))
+
+    def refused(self, connection: SccpConnection, event: Event, *, theirs: bool) -> None:
+        self._log.write(event)
 
     def received(self, connection: SccpConnection, message: Message | Unknown | RemoteProtocolError) -> None:
         if connection is self._connection:
@@ -189,15 +228,23 @@ class Registration:
     async def _dial(self, server: Address) -> None:
         self._dials += 1
         try:
+            channel = self._channel(server) if self.plan.secure else None
             _, connection = await self._loop.create_connection(
-                lambda: SccpConnection(self, self._dials), *server, local_addr=(self.plan.address, 0)
+                lambda: SccpConnection(self, self._dials, channel), *server, local_addr=(self.plan.address, 0)
             )
-        except OSError as error:
+        except (OSError, CubeError) as error:
             self._dialling = None
-            self._act(self.client.closed(error.strerror or str(error), self._loop.time()))
+            self._act(self.client.closed(getattr(error, "strerror", "") or str(error), self._loop.time()))
             return
-        self._dialling, self._connection = None, connection
-        self._act(self.client.connected(self._loop.time()))
+        self._dialling, self._connection = None, connection  # `opened` when TLS is through
+
+    def _channel(self, server: Address) -> TlsChannel:
+        """TLS for a connection to a call manager, with the certificates that are there today."""
+        for event in self._store.reload():
+            self._log.write(event)
+        policy = TlsPolicy(Config(), self._store)
+        client = policy.call_manager(self.plan.profile.trustpoint, self.plan.vouchers.get(server, ""))
+        return client.connect(server, LIMITS, self._loop.time)
 
     async def _probe(self, server: Address) -> None:
         try:
@@ -302,23 +349,27 @@ def run_farm(
     drain: float = 60.0,
     json_lines: bool = False,
     level: Severity = Severity.INFO,
+    nvram: Path | None = None,
     out: TextIO = sys.stderr,
 ) -> None:
-    """Serve until SIGTERM or SIGINT. Raises ConfigError."""
+    """Serve until SIGTERM or SIGINT. Raises ConfigError, and TrustError for a certificate that is missing."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold every key
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         log = EventLog(out, json_lines=json_lines, level=level, clock=runner.get_loop().time)
-        runner.run(_serve(plans(config, module), workers, ports, drain, log))
+        store = Store(nvram, config.trustpoints)
+        runner.run(_serve(plans(config, module), workers, ports, drain, log, store))
 
 
-async def _serve(wanted: list[Plan], workers: int, ports: tuple[int, int], drain: float, log: EventLog) -> None:
+async def _serve(
+    wanted: list[Plan], workers: int, ports: tuple[int, int], drain: float, log: EventLog, store: Store
+) -> None:
     loop = asyncio.get_running_loop()
     signals: asyncio.Queue[int] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, number)
-    farms = [Registration(plan, log, workers=workers, ports=ports) for plan in wanted]
+    farms = [Registration(plan, log, workers=workers, ports=ports, store=store) for plan in wanted]
     try:
         for farm in farms:
             await farm.start()

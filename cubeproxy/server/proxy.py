@@ -79,6 +79,7 @@ class Proxy:
             workers=settings.workers,
             lease=settings.lease,
             on_report=log.write,
+            farm_tls=self.tls.farms,
             engine=choose(settings.media, wait=settings.media_wait),
         )
         self.phones = PhoneProxyService(
@@ -90,7 +91,13 @@ class Proxy:
             cluster_port=settings.cluster_tftp_port,
         )
         self.trust = TrustSweep(
-            store, self.transport, self.tls, log.write, self.phones.trust_changed, period=settings.sweep
+            store,
+            self.transport,
+            self.tls,
+            log.write,
+            self.phones.trust_changed,
+            period=settings.sweep,
+            farms=self.media.rejudge,
         )
         self._rationing = Rationing(settings.device_rate)
         self._watch = MediaWatch(self.media.health, log.write)

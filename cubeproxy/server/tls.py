@@ -16,7 +16,7 @@ from cryptography import x509
 
 from cubeproxy.config.model import Config, CryptoSignaling
 from cubeproxy.pki.anchors import TrustAnchors
-from cubeproxy.pki.identity import Judge, make_judge
+from cubeproxy.pki.identity import Judge, farms_only, make_judge
 from cubeproxy.pki.names import names_host
 from cubeproxy.pki.store import OwnCertificate, Store
 from cubeproxy.protocols.errors import ConfigError, TrustError
@@ -67,6 +67,21 @@ class TlsPolicy:
         server = TlsServer(own.chain, own.key, judge, profile=profile, keylog=self._keylog)
         self._in_use.append(InUse(server, trustpoint, own))
         return server
+
+    def farms(self, trustpoint: str) -> TlsServer:
+        """What the secure SCCP port presents (`secure-signaling trustpoint`). ConfigError or TrustError."""
+        own = self._own(trustpoint)
+        server = TlsServer(own.chain, own.key, farms_only(make_judge(self._store.anchors)), keylog=self._keylog)
+        self._in_use.append(InUse(server, trustpoint, own))
+        return server
+
+    def call_manager(self, trustpoint: str, voucher: str = "") -> TlsClient:
+        """What a farm presents to its call manager (`trustpoint` of its profile), as the store has it now. `voucher`
+        (`sccp ccm ... trustpoint`) is the one that must vouch for the call manager, "" is any. TrustError."""
+        own = self._own(trustpoint)
+        names = [voucher] if voucher else None
+        judge = make_judge(lambda: self._store.anchors(names), role="server")
+        return TlsClient(own.chain, own.key, judge, keylog=self._keylog, resume=False)
 
     def client(self, target: Target) -> TlsClient:
         """What an outgoing connection presents, and who may answer it."""

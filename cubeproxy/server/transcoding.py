@@ -1,13 +1,15 @@
 """Media for calls, transcoders included: `MediaService` with the transcoder pool in front of it.
 
-Where the configuration has `telephony-service` with `ip source-address`, DSP farms register there (SCCP, in the clear,
-from this box only). Everything else is as in `MediaService`, whose methods these are.
+Where the configuration has `telephony-service` with `ip source-address`, DSP farms register there: SCCP in the clear
+from this box only, and with `secure-signaling trustpoint` over TLS (port 2443) from anywhere. Everything else is as in
+`MediaService`, whose methods these are.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from cubeproxy.config.model import Config
@@ -29,16 +31,39 @@ from cubeproxy.protocols.values import (
 )
 from cubeproxy.server.media import MediaService
 from cubeproxy.server.sccp import SccpConnection, SccpListener
+from cubeproxy.server.sccp_tls import PORT as SECURE_PORT
+from cubeproxy.server.sccp_tls import SecureDoor
+from cubeproxy.transport.tls import TlsServer
 
 OnEvent = Callable[[MediaEvent], None]
+FarmTls = Callable[[str], TlsServer]
+
+
+@contextmanager
+def _named(host: str, port: int) -> Iterator[None]:
+    """ConfigError in the place of what the socket says."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen for DSP farms, TCP {host}:{port}: {error.strerror}",
+            fix="end what uses this address, or change `ip source-address` under telephony-service",
+        ) from None
 
 
 class TranscodingService:
     """`settings` are those of `MediaService`."""
 
     def __init__(
-        self, config: Config, on_event: OnEvent, *, on_report: Callable[[Event], None], **settings: Any
+        self,
+        config: Config,
+        on_event: OnEvent,
+        *,
+        on_report: Callable[[Event], None],
+        farm_tls: FarmTls | None = None,
+        **settings: Any,
     ) -> None:
+        """`farm_tls` makes the TLS of the secure SCCP port from the name of its trustpoint."""
         self.pool = TranscoderPool(members_of(config))
         self._config = config
         self._on_event = on_event
@@ -46,25 +71,28 @@ class TranscodingService:
         self._media = MediaService(self._inner, config.rtp_ports, on_report=on_report, **settings)
         own = own_addresses(config)
         self._listener = SccpListener(self, own.__contains__, on_report)
+        self._farm_tls = farm_tls
+        self._door: SecureDoor | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
     async def start(self, within: float = 10.0) -> None:
-        """TimeoutError when a worker does not answer, ConfigError when the SCCP port cannot be opened."""
+        """TimeoutError when a worker does not answer; ConfigError or TrustError when an SCCP port cannot be opened."""
         self._loop = asyncio.get_running_loop()
         await self._media.start(within)
         service = self._config.telephony
         if self.pool.farms is None or service is None or service.source_address is None:
             return
         host, port = service.source_address
-        try:
+        with _named(host, port):
             await self._listener.listen((host, port))
-        except OSError as error:
-            raise ConfigError(
-                f"cannot listen for DSP farms, TCP {host}:{port}: {error.strerror}",
-                fix="end what uses this address, or change `ip source-address` under telephony-service",
-            ) from None
         self._on_report(Event("proxy.listening", Severity.NOTICE, f"DSP farms: TCP on {host}:{port}"))
+        if service.secure_trustpoint and self._farm_tls is not None:
+            tls = self._farm_tls(service.secure_trustpoint)
+            self._door = SecureDoor(self._listener, self._on_report)
+            with _named(host, SECURE_PORT):
+                self._door.listen((host, SECURE_PORT), tls)
+            self._on_report(Event("proxy.listening", Severity.NOTICE, f"DSP farms: TLS on {host}:{SECURE_PORT}"))
 
     # what MediaService offers
 
@@ -103,6 +131,8 @@ class TranscodingService:
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
+        if self._door is not None:
+            self._door.close()
         await self._listener.close()
         await self._media.close(orphan=orphan)
 
@@ -111,16 +141,23 @@ class TranscodingService:
         if self.pool.farms is not None:
             self._heard(self.pool.farms.reset(self._loop.time()))
 
+    def rejudge(self) -> int:
+        """Close farms whose certificate is no longer trusted; how many."""
+        return self._door.rejudge() if self._door is not None else 0
+
     # farms
 
     def opened(self, connection: SccpConnection) -> None:
         if self.pool.farms is not None:
-            self.pool.farms.connected(connection.number, connection.peer, self._loop.time())
+            self.pool.farms.connected(connection.number, connection.peer, self._loop.time(), connection.identity)
             self._arm()
 
     def received(self, connection: SccpConnection, message: Message | Unknown | RemoteProtocolError) -> None:
         if self.pool.farms is not None:
             self._heard(self.pool.farms.received(connection.number, message, self._loop.time()))
+
+    def refused(self, connection: SccpConnection, event: Event, *, theirs: bool) -> None:
+        self._on_report(event)
 
     def ended(self, connection: SccpConnection, cause: str) -> None:
         if self.pool.farms is not None and not self._closed:

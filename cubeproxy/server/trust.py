@@ -25,7 +25,8 @@ PERIOD = 60.0  # s
 
 
 class TrustSweep:
-    """`changed` is called after trustpoints changed: whoever made something from certificates makes it anew."""
+    """`changed` is called after trustpoints changed: whoever made something from certificates makes it anew.
+    `farms` judges the connections of DSP farms again, and says how many it closed."""
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class TrustSweep:
         changed: Callable[[], None] = lambda: None,
         *,
         period: float = PERIOD,
+        farms: Callable[[], int] = lambda: 0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
@@ -44,6 +46,7 @@ class TrustSweep:
         self._report = report
         self._changed = changed
         self._period = period
+        self._farms = farms
         self._clock = clock
         self._seen = _prints(store)
         self._told: set[tuple[str, str]] = {_what(event) for event in store.events}
@@ -92,7 +95,7 @@ class TrustSweep:
         self._tell_once([*problems, *self._expiring()])
         if changes:
             self._changed()
-        closed = await self._transport.rejudge()
+        closed = await self._transport.rejudge() + self._farms()
         self._number += 1
         if closed or asked:
             text = f"sweep {self._number}: {closed} connections are no longer trusted, and were closed"

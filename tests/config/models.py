@@ -251,6 +251,7 @@ farms = st.builds(
     maximum_sessions=st.just(0) | st.integers(1, 100),
     application=st.sampled_from(["", "SCCP", "CUBE"]),
     tls=st.booleans(),
+    tls_version=st.sampled_from(["", "v1.0", "v1.2"]),
     shutdown=st.booleans(),
 )
 
@@ -265,6 +266,7 @@ sccps = st.builds(
             identifier=st.integers(1, 65535),
             version=st.sampled_from(["", "7.0", "4.1"]),
             port=st.integers(1025, 65535),
+            trustpoint=st.just("") | names,
         ),
         lambda ccm: ccm.identifier,
     ),
@@ -289,6 +291,7 @@ telephony = st.builds(
     sdspfarm_transcode_sessions=st.just(0) | st.integers(1, 256),
     sdspfarm_tags=st.dictionaries(st.integers(1, 10), words, max_size=3),
     source_address=st.none() | st.tuples(hosts, st.integers(2000, 9999)),
+    secure_trustpoint=st.just("") | names,
     max_ephones=st.integers(0, 1000),
     max_dn=st.integers(0, 2000),
 )

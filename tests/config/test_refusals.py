@@ -57,6 +57,8 @@ PEER = "dial-peer voice 1 voip\n "
         ("sip-ua\n transport tcp tls v0.9", 2, "v1.0, v1.1, v1.2, v1.3"),
         ("crypto pki trustpoint ../../etc", 1, "is not a trustpoint name"),
         ("version fifteen", 1, "is not understood"),
+        ("telephony-service\n secure-signaling TP", 2, "trustpoint"),
+        ("dspfarm profile 1 transcode security\n tls-version v2.0", 2, "v1.0, v1.1, v1.2, v1.3"),
         ("sccp ccm 198.51.100.1", 1, "names no identifier"),
         ("banner motd #\nhello\n", 1, "the banner never ends"),
     ],

@@ -371,7 +371,7 @@ async def test_connections_are_counted() -> None:
     ("changes", "text"),
     [
         ({"shutdown": True}, "is shut down"),
-        ({"tls": True}, "wants TLS"),
+        ({"tls": True}, "presents no certificate"),
         ({"maximum_sessions": 0}, "has no sessions"),
     ],
 )

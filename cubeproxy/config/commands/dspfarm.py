@@ -60,6 +60,11 @@ def _application(profile: DspfarmProfile, line: Line) -> None:
     line.end()
 
 
+def _tls_version(profile: DspfarmProfile, line: Line) -> None:
+    """`tls-version {v1.0 | v1.1 | v1.2 | v1.3}`."""
+    profile.tls_version = "" if line.negated else line.choose("TLS version", ("v1.0", "v1.1", "v1.2", "v1.3"))
+
+
 DSPFARM: Commands[DspfarmProfile] = Commands(
     {
         "trustpoint": word("trustpoint", "trustpoint"),
@@ -67,7 +72,7 @@ DSPFARM: Commands[DspfarmProfile] = Commands(
         "maximum sessions": number("maximum_sessions", "number of sessions", 1, 9999),
         "associate application": _application,
         "tls": flag("tls"),
-        "tls-version": nothing,
+        "tls-version": _tls_version,
         "shutdown": flag("shutdown"),
         "description": nothing,
         "rsvp": nothing,
@@ -123,7 +128,7 @@ def ccm(config: Config, line: Line) -> None:
         elif keyword == "version":
             entry.version = line.name("version", 8).removesuffix("+")
         elif keyword == "trustpoint":
-            line.name("trustpoint")
+            entry.trustpoint = line.name("trustpoint")
         else:
             line.integer("priority", 1, 4)
     if line.negated:
@@ -230,6 +235,12 @@ def _source_address(service: TelephonyService, line: Line) -> None:
     service.source_address = host, port
 
 
+def _secure_signaling(service: TelephonyService, line: Line) -> None:
+    """`secure-signaling trustpoint NAME`: SCCP over TLS beside the clear port, and our certificate there."""
+    line.choose("keyword", ("trustpoint",))
+    service.secure_trustpoint = "" if line.negated else line.name("trustpoint")
+
+
 def _max_dn(service: TelephonyService, line: Line) -> None:
     """`max-dn N [no-reg ...]`."""
     service.max_dn = 0 if line.negated else line.integer("number of directory numbers", 0, 2000)
@@ -241,6 +252,7 @@ TELEPHONY: Commands[TelephonyService] = Commands(
         "sdspfarm transcode": _sessions,
         "sdspfarm tag": _tag,
         "ip source-address": _source_address,
+        "secure-signaling": _secure_signaling,
         "max-ephones": number("max_ephones", "number of phones", 0, 1000),
         "max-dn": _max_dn,
         "max-conferences": nothing,

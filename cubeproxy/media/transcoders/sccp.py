@@ -31,7 +31,7 @@ from cubeproxy.protocols.sccp.messages import RegisterRequest
 from cubeproxy.protocols.sccp.registry import Message, Unknown
 from cubeproxy.protocols.sccp.server import FarmServer
 from cubeproxy.protocols.sccp.session import Stream, TranscoderSession
-from cubeproxy.protocols.values import Address, Event, StreamSpec
+from cubeproxy.protocols.values import Address, DeviceIdentity, Event, StreamSpec
 
 STREAMS = 2  # of a session
 UNSPECIFIED = ("", "0.0.0.0", "::")
@@ -57,6 +57,7 @@ class Farm:
     peer: Address
     server: FarmServer
     since: float
+    identity: DeviceIdentity | None = None  # by its certificate; None in the clear
     sessions: dict[int, Session] = field(default_factory=dict)
 
     @property
@@ -140,13 +141,15 @@ class SccpFarms:
         placed = self._sessions.get(session)
         return self._forget(placed, now) if placed is not None else []
 
-    def connected(self, connection: int, peer: Address, now: float) -> None:
+    def connected(self, connection: int, peer: Address, now: float, identity: DeviceIdentity | None = None) -> None:
+        """A farm has connected; `identity` is whom TLS has shown it to be."""
+
         def admit(request: RegisterRequest) -> str:
             names = [farm.server.name for farm in self.farms.values() if farm.server.registered]
-            return judge(self._config, request, peer[0], names)
+            return judge(self._config, request, peer[0], names, secure=identity is not None)
 
         server = FarmServer(admit, now)
-        self.farms[connection] = Farm(connection, peer, server, now)
+        self.farms[connection] = Farm(connection, peer, server, now, identity)
 
     def received(self, connection: int, message: Message | Unknown | RemoteProtocolError, now: float) -> list[Output]:
         farm = self.farms.get(connection)
