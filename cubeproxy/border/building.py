@@ -62,7 +62,7 @@ def build_request(
     headers.add("CSeq", f"101 {request.method}")
     headers.add("Contact", called.contact + _contact_parameters(request))
     built = Request(request.method, route.uri, headers, body)
-    pass_list(called, request).copy(request, built, faces(caller, called))
+    pass_list(called, request).carry(request.headers, built.headers, faces(caller, called))
     if called.peer.negotiate_cisco and "X-cisco-srtp-fallback" not in headers.all("Supported"):
         headers.add("Supported", "X-cisco-srtp-fallback")
     _strip_type(built, body)
@@ -77,7 +77,7 @@ def build_response(
     if 100 < response.status < 300 and request.method in DIALOG_MAKING:
         for row in request.headers.rows("Record-Route"):  # RFC 3261 12.1.1: or the peer leaves out its own proxies
             answer.headers.add("Record-Route", row)
-    pass_list(target, response).copy(response, answer, faces(source, target))
+    pass_list(target, response).carry(response.headers, answer.headers, faces(source, target))
     if response.status >= 300:  # where to try instead: a user behind us, never an address of the other face
         for contact in response.headers.all("Contact"):
             answer.headers.add("Contact", faces(source, target).hide(contact, whole=True))
@@ -91,7 +91,7 @@ def build_response(
 def copy_into(request: Request, outgoing: Request, source: Leg, target: Leg, body: bytes) -> Request:
     """Fill an in-dialog request of ours with what passes of theirs."""
     outgoing.body = body
-    pass_list(target, request).copy(request, outgoing, faces(source, target))
+    pass_list(target, request).carry(request.headers, outgoing.headers, faces(source, target))
     outgoing.headers.set("Max-Forwards", str(hops_left(request)))
     _strip_type(outgoing, body)
     return outgoing

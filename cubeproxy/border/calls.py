@@ -7,7 +7,6 @@ transactions, tickets and media sessions.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from secrets import token_bytes
 
 from cubeproxy.border.call import Call
 from cubeproxy.border.descriptions import Refused
@@ -27,6 +26,7 @@ from cubeproxy.border.registrations import Registrations
 from cubeproxy.border.routing import Router
 from cubeproxy.border.session_timer import refresh_deadline
 from cubeproxy.border.user import TransactionUser, name_of
+from cubeproxy.protocols import entropy
 from cubeproxy.protocols.errors import RemoteProtocolError
 from cubeproxy.protocols.sip.dialog import Dialog
 from cubeproxy.protocols.sip.layer import ServerKey
@@ -55,7 +55,7 @@ class Calls:
         self.registrations = registrations
         self.user = user
         self.judge = Judge(plan, router, nodes, registrations)
-        self.octets = token_bytes
+        self.octets = entropy.take
         self.draining = False
         self.total = 0
         self._serial = 0

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from cubeproxy.border.plan import Peer
-from cubeproxy.protocols.sip.message import Message, Request
+from cubeproxy.protocols.sip.headers import Headers, plain
+from cubeproxy.protocols.sip.message import Request
 
 # Rebuilt for every leg (RFC 3261 8.1.1, 16.6) or stripped by the vendor's predefined profile (Cisco-Guid).
 NEVER = frozenset(
@@ -39,6 +40,8 @@ FUNCTIONAL = (
 # The phone's own proof towards the core, end to end; never the other way (SIP digest leak).
 CREDENTIALS = ("Authorization", "Proxy-Authorization")
 CHALLENGES = ("WWW-Authenticate", "Proxy-Authenticate", "Authentication-Info", "Proxy-Authentication-Info")
+
+EXPIRES = frozenset({"expires"})  # of a registration: ours to say
 
 # Extensions that pass through us; any other that is required gets 420 (RFC 3261 8.2.2.3).
 EXTENSIONS = frozenset(
@@ -66,29 +69,27 @@ _KNOWN = frozenset(name.lower() for name in (*FUNCTIONAL, *CREDENTIALS, *CHALLEN
 
 
 @lru_cache(maxsize=256)
-def _passing(pass_list: tuple[str, ...], extra: tuple[str, ...]) -> frozenset[str]:
+def _passing(pass_list: tuple[str, ...], extra: tuple[str, ...], without: frozenset[str]) -> frozenset[str]:
     """The same few lists over and over: one for each dial peer and direction."""
-    return frozenset(name.lower() for name in (*FUNCTIONAL, *pass_list, *extra)) - NEVER
+    return frozenset(name.lower() for name in (*FUNCTIONAL, *pass_list, *extra)) - NEVER - without
 
 
 class PassList:
-    """The headers that pass from one dial peer to another."""
+    """The headers that pass from one dial peer to another; `extra` names more, `without` keys that do not."""
 
-    def __init__(self, peer: Peer, extra: tuple[str, ...] = ()) -> None:
-        self._names = _passing(peer.pass_list, extra)
+    def __init__(self, peer: Peer, extra: tuple[str, ...] = (), without: frozenset[str] = frozenset()) -> None:
+        self._keys = _passing(peer.pass_list, extra, without)
         self._unknown = peer.pass_unknown
 
-    def passes(self, name: str) -> bool:
-        lowered = name.lower()
-        return lowered in self._names or (self._unknown and lowered not in _KNOWN)
-
-    def copy(self, source: Message, target: Message, faces: Faces) -> None:
-        """Append to `target` what passes of `source`, its addresses as `target`'s peer may see them."""
-        add = target.headers.add
-        for name, value in source.headers.items():
-            if self.passes(name):
-                lowered = name.lower()
-                add(name, faces.hide(value, lowered in _IDENTITY) if lowered in _ADDRESSED else value)
+    def carry(self, source: Headers, target: Headers, faces: Faces | None = None) -> None:
+        """Append to `target` what passes of `source`, with `faces` its addresses as `target`'s peer may see them."""
+        keys, unknown = self._keys, self._unknown
+        for key, row in source.pairs():
+            if key in keys or (unknown and key not in _KNOWN):
+                written = plain(key, row)
+                if faces is not None and key in _ADDRESSED:
+                    written = faces.hide(written, key in _IDENTITY)
+                target.carry(key, written)
 
 
 class Faces:

@@ -11,7 +11,7 @@ import re
 
 from cubeproxy.border.bindings import Binding, Bindings, Input, State
 from cubeproxy.border.failures import FAILURES, apply
-from cubeproxy.border.headers import CHALLENGES, CREDENTIALS, PassList
+from cubeproxy.border.headers import CHALLENGES, CREDENTIALS, EXPIRES, PassList
 from cubeproxy.border.identity import device_key
 from cubeproxy.border.nodes import BUSYOUT, Nodes
 from cubeproxy.border.plan import Node, Peer, Plan
@@ -239,10 +239,8 @@ class _Attempt:
         if not self.wish.query:
             headers.add("Contact", self._contact(node))
             headers.add("Expires", str(self.wish.expires))
-        passing = PassList(peer, CREDENTIALS)
-        for name, value in self.request.headers.items():
-            if name != "Expires" and passing.passes(name):
-                headers.add(name, value)
+        passing = PassList(peer, CREDENTIALS, without=EXPIRES)
+        passing.carry(self.request.headers, headers)
         return Request("REGISTER", f"sip:{target.host}", headers, self.request.body)
 
     def _contact(self, node: Node) -> str:
@@ -258,10 +256,8 @@ class _Attempt:
     def _answer(self, response: Response, now: float) -> Response:
         """The node's answer for the phone: its own Contact back, challenges as they are."""
         answer = response_to(self.request, response.status, response.reason, to_tag=self._all.user.tokens.tag())
-        passing = PassList(self.peer, CHALLENGES)
-        for name, value in response.headers.items():
-            if name != "Expires" and passing.passes(name):
-                answer.headers.add(name, value)
+        passing = PassList(self.peer, CHALLENGES, without=EXPIRES)
+        passing.carry(response.headers, answer.headers)
         if response.status < 300 and self.wish.contact is not None and self.binding.live:
             uri = str(self.wish.contact.uri)
             answer.headers.add("Contact", f"<{uri}>;expires={self.binding.granted}")

@@ -8,23 +8,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from cubeproxy.protocols.errors import LocalProtocolError, RemoteProtocolError
 from cubeproxy.protocols.sip.grammar import LWS, excerpt, is_token, split_list
 from cubeproxy.protocols.sip.names import KEYS, LISTS, LONG, key_of
 
 _BARE_NUL = re.compile(r"(?<!\\)\x00")
+_PREFIXES = {key: f"{name}: " for key, name in LONG.items()}  # how a row of that key begins when we write it
 
 
 class Headers:
-    """Ordered rows. Names match without case, and compact forms equal long ones."""
+    """Ordered rows. Names match without case, and compact forms equal long ones.
 
-    __slots__ = ("_keys", "_rows", "changed")
+    `views` is for whoever reads values out of rows: by key, what the first row of it means (never None). A view is
+    gone as soon as a row of its key is touched.
+    """
+
+    __slots__ = ("_keys", "_rows", "changed", "views")
 
     def __init__(self) -> None:
         self._keys: list[str] = []
         self._rows: list[str] = []  # "Name: value", folds kept, without the last line end
         self.changed = False  # since it was parsed
+        self.views: dict[str, Any] = {}
 
     @classmethod
     def parse(cls, lines: list[str]) -> Headers:
@@ -77,11 +84,19 @@ class Headers:
         return [value_of(row) for at, row in zip(self._keys, self._rows, strict=True) if at == key]
 
     def first_row(self, key: str) -> str | None:
-        """The first row of that key as it stands, name included: the same object as long as nobody changes it."""
+        """The first row of that key as it stands, name included."""
         try:
             return self._rows[self._keys.index(key)]
         except ValueError:
             return None
+
+    def keys(self) -> list[str]:
+        """The key of every row (lower-case long name), in order."""
+        return self._keys
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """(key, row as it stands), in order."""
+        return zip(self._keys, self._rows, strict=True)
 
     def count(self, key: str) -> int:
         """How many rows have that key (lower-case long name)."""
@@ -90,8 +105,13 @@ class Headers:
     def add(self, name: str, value: str) -> None:
         """Append a row."""
         key, row = _written(name, value)
+        self.carry(key, row)
+
+    def carry(self, key: str, row: str) -> None:
+        """Append a row that we wrote, or the `plain` one of another message."""
         self._keys.append(key)
         self._rows.append(row)
+        self.views.pop(key, None)
         self.changed = True
 
     def take(self, source: Headers, keys: frozenset[str]) -> None:
@@ -101,14 +121,14 @@ class Headers:
         """
         for key, row in zip(source._keys, source._rows, strict=True):
             if key in keys and (key in LISTS or key not in self._keys):
-                self._keys.append(key)
-                self._rows.append(_plain(key, row))
+                self.carry(key, plain(key, row))
         self.changed = True
 
     def extend(self, key: str, text: str) -> None:
         """Add text to the value of the first row of that key."""
         at = self._keys.index(key)
-        self._rows[at] = f"{_plain(key, self._rows[at])}{text}"
+        self._rows[at] = f"{plain(key, self._rows[at])}{text}"
+        self.views.pop(key, None)
         self.changed = True
 
     def prepend(self, name: str, value: str) -> None:
@@ -131,6 +151,7 @@ class Headers:
         kept = [(at, row) for at, row in zip(self._keys, self._rows, strict=True) if at != key]
         self._keys = [at for at, _ in kept]
         self._rows = [row for _, row in kept]
+        self.views.pop(key, None)
         self.changed = True
 
     def items(self) -> Iterator[tuple[str, str]]:
@@ -167,25 +188,26 @@ class Headers:
         key, row = _written(name, value)
         self._keys.insert(at, key)
         self._rows.insert(at, row)
+        self.views.pop(key, None)
         self.changed = True
 
 
 def _written(name: str, value: str) -> tuple[str, str]:
     """The key and the row that we write."""
-    key = key_of(name)
-    long = LONG.get(key)
-    if long is None:
+    key = KEYS.get(name) or key_of(name)
+    prefix = _PREFIXES.get(key)
+    if prefix is None:
         if not is_token(name):
             raise LocalProtocolError(f"no header name: {excerpt(name)}")
-        long = name
+        prefix = f"{name}: "
     if "\n" in value or "\r" in value or ("\0" in value and _BARE_NUL.search(value)):
-        raise LocalProtocolError(f"a line break or NUL in a value of {long}")
-    return key, f"{long}: {value}"
+        raise LocalProtocolError(f"a line break or NUL in a value of {prefix[:-2]}")
+    return key, prefix + value
 
 
-def _plain(key: str, row: str) -> str:
+def plain(key: str, row: str) -> str:
     """The row as we would write it; mostly it is."""
-    prefix = f"{LONG[key]}: "
+    prefix = _PREFIXES.get(key) or f"{row.partition(':')[0].rstrip(LWS)}: "
     if row.startswith(prefix) and "\n" not in row and row[-1] not in LWS and row[len(prefix)] not in LWS:
         return row
     return f"{prefix}{value_of(row)}"

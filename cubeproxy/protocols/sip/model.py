@@ -1,8 +1,8 @@
 """Messages as values: a start line, header rows and a body (RFC 3261 7).
 
-Typed views of the headers (`cseq`, `from_`, `via`, ...) are made when they are asked for and kept as long as the
-row they came from stands; they raise `RemoteProtocolError` when the row is bad. A message never shows its body or
-credentials in a repr: bodies carry SRTP keys.
+Typed views of the headers (`cseq`, `from_`, `via`, ...) are made when they are asked for and kept, in `Headers.views`,
+as long as the row they came from stands; they raise `RemoteProtocolError` when the row is bad. A message never shows
+its body or credentials in a repr: bodies carry SRTP keys.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from cubeproxy.protocols.errors import RemoteProtocolError
 from cubeproxy.protocols.sip.grammar import LWS, TOKEN, decimal, excerpt, split_list
@@ -58,20 +58,26 @@ def _parse_top_via(text: str) -> Via:
     return Via.parse(split_list(text)[0])
 
 
-def _parse_contacts(text: str) -> list[NameAddr]:
-    return [NameAddr.parse(piece) for piece in split_list(text) if piece != "*"] if text else []
+def _parse_max_forwards(text: str) -> int:
+    value = decimal(text, 255)
+    if value is None:
+        raise RemoteProtocolError(f"bad Max-Forwards: {excerpt(text)}")
+    return value
+
+
+def _parse_type(text: str) -> str:
+    return text.partition(";")[0].strip(LWS).lower()
 
 
 class Message:
     """What requests and responses share."""
 
-    __slots__ = ("_cache", "bare", "body", "headers")
+    __slots__ = ("bare", "body", "headers")
 
     def __init__(self, headers: Headers | None = None, body: bytes = b"") -> None:
         self.headers = Headers() if headers is None else headers
         self.body = body
         self.bare: bytes | None = None  # the body of a datagram that came without Content-Length
-        self._cache: dict[str, tuple[str, Any]] | None = None
 
     @property
     def start_line(self) -> str:
@@ -94,16 +100,13 @@ class Message:
         return "\r\n".join((self.start_line, *rows, "", "")).encode("utf-8", "surrogateescape") + self.body
 
     def _typed(self, key: str, parse: Callable[[str], T]) -> T:
-        row = self.headers.first_row(key)
-        if row is None:
-            raise RemoteProtocolError(f"{LONG[key]} is missing")
-        if self._cache is None:
-            self._cache = {}
-        kept = self._cache.get(key)
-        if kept is not None and kept[0] is row:
-            return kept[1]  # type: ignore[no-any-return]
-        value = parse(value_of(row))
-        self._cache[key] = (row, value)
+        views = self.headers.views
+        value: T | None = views.get(key)
+        if value is None:
+            row = self.headers.first_row(key)
+            if row is None:
+                raise RemoteProtocolError(f"{LONG[key]} is missing")
+            value = views[key] = parse(value_of(row))
         return value
 
     @property
@@ -134,6 +137,9 @@ class Message:
     @property
     def branch(self) -> str | None:
         """The branch of the topmost Via, without reading all of it."""
+        via: Via | None = self.headers.views.get("via")
+        if via is not None:
+            return via.branch
         row = self.headers.first_row("via")
         if row is None or "," in row or '"' in row or "\n" in row:
             return self.via.branch
@@ -149,27 +155,31 @@ class Message:
         return self._tag("to")
 
     def _tag(self, key: str) -> str | None:
-        """By pattern where the row can be read in one way only, else from the whole value.
+        """Of the value where it has been read; else by pattern where the row can be read in one way only.
 
         Behind the last `>` and without a quote after it, nothing but parameters can stand.
         """
+        value: NameAddr | None = self.headers.views.get(key)
+        if value is not None:
+            return value.tag
         row = self.headers.first_row(key)
         if row is None:
             return None
         bracket = row.rfind(">")
         if bracket < 0 or row.rfind('"') > bracket or "\n" in row:
-            value = self.from_ if key == "from" else self.to
-            return value.tag
+            return (self.from_ if key == "from" else self.to).tag
         found = _TAG.search(row, bracket)
         return found[1] if found else None
 
     @property
     def contacts(self) -> list[NameAddr]:
         """Every Contact but `*`."""
-        rows = self.headers.count("contact")
-        if rows == 1:
-            return self._typed("contact", _parse_contacts)
-        return [NameAddr.parse(text) for text in self.headers.all("contact") if text != "*"] if rows else []
+        views = self.headers.views
+        found: list[NameAddr] | None = views.get("contact")
+        if found is None:
+            rows = self.headers.all("contact")
+            found = views["contact"] = [NameAddr.parse(text) for text in rows if text != "*"]
+        return found
 
     @property
     def contact_star(self) -> bool:
@@ -179,18 +189,12 @@ class Message:
     @property
     def content_type(self) -> str:
         """The media type in lower case, without its parameters; "" when there is none."""
-        return (self.headers.get("content-type") or "").partition(";")[0].strip(LWS).lower()
+        return self._typed("content-type", _parse_type) if "content-type" in self.headers.keys() else ""  # noqa: SIM118
 
     @property
     def max_forwards(self) -> int | None:
         """None when the header is absent: the check then passes (RFC 3261 16.3)."""
-        text = self.headers.get("max-forwards")
-        if text is None:
-            return None
-        value = decimal(text, 255)
-        if value is None:
-            raise RemoteProtocolError(f"bad Max-Forwards: {excerpt(text)}")
-        return value
+        return self._typed("max-forwards", _parse_max_forwards) if "max-forwards" in self.headers.keys() else None  # noqa: SIM118
 
     @property
     def expires(self) -> int | None:

@@ -13,7 +13,7 @@ from cubeproxy.protocols.sip.model import VERSION, Message, Request, Response
 from cubeproxy.protocols.sip.names import LONG
 from cubeproxy.protocols.sip.uri import NameAddr, Uri, Via
 
-_ONCE = ("from", "to", "call-id", "cseq")
+_ONCE = frozenset({"from", "to", "call-id", "cseq"})
 _AT_MOST_ONCE = ("max-forwards", "content-type", "expires")
 _ROUTES = ("route", "record-route")
 
@@ -39,22 +39,30 @@ def validate_response(response: Response) -> None:
 
 
 def _validate_rows(message: Message) -> None:
-    count = message.headers.count
-    for key in _ONCE:
-        rows = count(key)
-        if rows != 1:
-            raise RemoteProtocolError(f"{LONG[key]} is missing" if not rows else f"more than one {LONG[key]}")
-    for key in _AT_MOST_ONCE:
-        if count(key) > 1:
-            raise RemoteProtocolError(f"more than one {LONG[key]}")
+    keys = message.headers.keys()
+    found = set(keys)
+    if len(found) < len(keys) or not found >= _ONCE:
+        _validate_numbers(message)
     for value in (message.from_, message.to):
         if "tag" in value.params and not is_token(value.params["tag"] or ""):
             raise RemoteProtocolError("a tag that is no token")
     _ = message.call_id, message.cseq, message.contacts
     _validate_vias(message)
     for key in _ROUTES:
-        for text in message.headers.all(key) if count(key) else ():
-            NameAddr.parse(text)
+        if key in found:
+            for text in message.headers.all(key):
+                NameAddr.parse(text)
+
+
+def _validate_numbers(message: Message) -> None:
+    count = message.headers.count
+    for key in sorted(_ONCE):
+        rows = count(key)
+        if rows != 1:
+            raise RemoteProtocolError(f"{LONG[key]} is missing" if not rows else f"more than one {LONG[key]}")
+    for key in _AT_MOST_ONCE:
+        if count(key) > 1:
+            raise RemoteProtocolError(f"more than one {LONG[key]}")
 
 
 def _validate_vias(message: Message) -> None:
