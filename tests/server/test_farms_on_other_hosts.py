@@ -238,7 +238,7 @@ async def test_another_programs_tls_gets_in_with_a_certificate_only(tmp_path: Pa
         with pytest.raises(TimeoutError):  # welcome, and a KeepAlive without a registration has no answer
             await asyncio.to_thread(judged_by_openssl, host.folder, certificate=True)
         assert not refusals(box.reports)
-        with pytest.raises(ssl.SSLError, match="(?i)certificate required"):
+        with pytest.raises(ssl.SSLError, match=r"(?i)certificate required"):
             await asyncio.to_thread(judged_by_openssl, host.folder, certificate=False)
         assert refusals(box.reports)[0].cause == "no-certificate"
 
