@@ -353,7 +353,7 @@ class Negotiation:
         events = next((n for n, c in formats if c.name == EVENTS and c.clock == codec.clock), None)
         return StreamSpec(
             remote=media.address(description),
-            remote_rtcp=media.rtcp_address(description),
+            remote_rtcp=media.rtcp_address(description, muxed=False),  # we neither offer nor accept it
             codec=codec,
             payload_type=number,
             dtmf_payload_type=events,

@@ -21,6 +21,11 @@ class LogFormat(Enum):
     JSON = "json"
 
 
+class RtcpPolicy(Enum):
+    DROP = "drop"
+    TERMINATE = "terminate"
+
+
 MAP_HELP = "Put the address NEW in the place of the router's OLD, everywhere: OLD=NEW, or @FILE with one a line."
 NVRAM_HELP = "Folder with a subfolder for every trustpoint: ca.pem, cert.pem, key.pem as far as it has them."
 
@@ -39,6 +44,12 @@ def command(
     media_wait: Annotated[
         int, typer.Option(min=0, max=20_000, help="Microseconds that the native engine may hold a packet to batch it.")
     ] = WAIT,
+    rtcp: Annotated[
+        RtcpPolicy,
+        typer.Option(
+            envvar="CUBEPROXY_RTCP", help="RTCP: drop it like the router, or terminate it with reports on each leg."
+        ),
+    ] = RtcpPolicy.DROP,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Media worker processes.")] = 1,
     drain: Annotated[float, typer.Option(min=0, help="Seconds that calls may go on after SIGTERM.")] = 60.0,
     lease: Annotated[
@@ -70,6 +81,7 @@ def command(
         control=control,
         media=media,
         media_wait=media_wait,
+        rtcp=rtcp.value,
         workers=workers,
         drain=drain,
         lease=lease,

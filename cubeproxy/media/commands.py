@@ -88,6 +88,18 @@ class Shutdown:
 
 
 @dataclass(slots=True)
+class Reports:
+    """Terminate RTCP in the sessions that are opened from now on, with reports every `interval` milliseconds.
+
+    Without it RTCP is dropped.
+    """
+
+    KIND: ClassVar[int] = 7
+    LAYOUT: ClassVar[struct.Struct] = struct.Struct("!I")
+    interval: int
+
+
+@dataclass(slots=True)
 class Beat:
     """The worker's answer to `Renew`, and once with number 0 when it is ready."""
 
@@ -105,12 +117,12 @@ class Fault:
     text: str
 
 
-Command = Hello | Open | Update | Close | Renew | Shutdown
+Command = Hello | Open | Update | Close | Renew | Shutdown | Reports
 Report = Beat | Fault
 Message = Command | Report
 
-FLAT: dict[int, type[Hello | Open | Close | Renew | Shutdown | Beat]] = {
-    kind.KIND: kind for kind in (Hello, Open, Close, Renew, Shutdown, Beat)
+FLAT: dict[int, type[Hello | Open | Close | Renew | Shutdown | Reports | Beat]] = {
+    kind.KIND: kind for kind in (Hello, Open, Close, Renew, Shutdown, Reports, Beat)
 }
 _UPDATE_HEAD = struct.Struct("!BBQ")
 

@@ -31,9 +31,14 @@ from cubeproxy.protocols.values import StreamCounters
     JITTER,  # RFC 3550 A.8: sixteen times the jitter, in timestamp units
     INDEX_IN,
     INDEX_OUT,
-) = range(14)
+    RTCP_RECEIVED,
+    RTCP_SENT,
+    PEER_LOST,  # the last three as the peer's last report says of what we send
+    PEER_JITTER,  # timestamp units
+    ROUND_TRIP,  # 1/65536 s
+) = range(19)
 
-LEG_WORDS = 16  # two in reserve
+LEG_WORDS = 24  # five in reserve
 SLOT_WORDS = 8 + 2 * LEG_WORDS  # word 0 is the session, seven in reserve
 SLOT_OCTETS = 8 * SLOT_WORDS
 
@@ -101,6 +106,7 @@ class Board:
 
 def stream_counters(words: Words) -> StreamCounters:
     """A leg's words as a value."""
-    values = words[: JITTER + 1].tolist()
+    values = words[: ROUND_TRIP + 1].tolist()
     values[JITTER] >>= 4
+    del values[INDEX_IN : INDEX_OUT + 1]
     return StreamCounters(*values)

@@ -14,6 +14,7 @@ window, also across a re-INVITE. The context before stays for packets that are s
 from __future__ import annotations
 
 from cubeproxy.media.counters import AUTH_FAILURES, INDEX_IN, MALFORMED, REPLAYS, RTCP_DROPPED, STRANGERS, Words
+from cubeproxy.protocols.errors import LocalProtocolError
 from cubeproxy.protocols.rtp import Kind, classify
 from cubeproxy.protocols.srtp import AuthenticationFailed, Replayed, SrtpError, SrtpReceiver, SrtpSender
 from cubeproxy.protocols.suites import MasterKey
@@ -39,8 +40,11 @@ class Leg:
         "_used",
         "_verified_at",
         "accepts",
+        "muxed",
         "peer",
         "receiver",
+        "reports",
+        "rtcp_index",
         "sender",
         "unsettled",
         "words",
@@ -54,6 +58,9 @@ class Leg:
         self.sender: SrtpSender | None = None
         self._spec: StreamSpec | None = None
         self.unsettled = False  # a clear leg that may still learn its source
+        self.reports = False  # RTCP is terminated here, not dropped
+        self.muxed = False  # and shares the port of the packets (RFC 5761)
+        self.rtcp_index = 0  # of the last report under the key before: the next key's go on after it (RFC 3711 3.4)
         self._old: SrtpReceiver | None = None
         self._old_until = 0.0
         self._rival: SrtpReceiver | None = None  # the context that a restart of the peer's counter displaced
@@ -76,6 +83,7 @@ class Leg:
             self.unsettled = spec is not None and spec.latch
         elif spec.latch != old.latch:
             self.unsettled = spec.latch
+        self.muxed = self.reports and spec is not None and spec.remote is not None and spec.remote_rtcp == spec.remote
         self._verify_with(old.receive_key if old else None, spec.receive_key if spec else None, now)
         if spec is not None and spec.codec == PASS_THROUGH:
             self._old = None  # what comes now is for somebody else to open
@@ -95,6 +103,8 @@ class Leg:
         A key that this leg had used before it used another comes with `fresh_ssrc`: its rollover counter
         begins anew, and under the old SSRC the same keystream would go out twice.
         """
+        if self.sender is not None:
+            self.rtcp_index = self.sender.rtcp_index
         if new is None:
             self.sender = None
         elif self.sender is None or not same_key(old, new):
@@ -102,8 +112,25 @@ class Leg:
             if name in self._used:
                 ssrc = fresh_ssrc
             self._used.add(name)
-            self.sender = SrtpSender(new, ssrc)
+            self.sender = SrtpSender(new, ssrc, rtcp_index=self.rtcp_index)
         return ssrc
+
+    def protect_rtcp(self, compound: bytes) -> bytes:
+        """The report as SRTCP. LocalProtocolError when it cannot be protected."""
+        if self.sender is None:
+            raise LocalProtocolError("SRTCP: no key to protect with")
+        return self.sender.protect_rtcp(compound)
+
+    def open_rtcp(self, datagram: bytes, now: float) -> bytes:
+        """The report in an SRTCP packet under this key or, for a while, the one before. SrtpError otherwise."""
+        if self.receiver is None:
+            raise SrtpError("SRTCP: no key to verify with")
+        try:
+            return self.receiver.unprotect_rtcp(datagram)
+        except AuthenticationFailed:
+            if self._old is None or now >= self._old_until:
+                raise
+            return self._old.unprotect_rtcp(datagram)
 
     def open(self, datagram: bytes, source: Address, now: float) -> bytes | None:
         """The clear packet in a datagram that this leg accepts; None, and counted, when it does not."""
@@ -131,7 +158,10 @@ class Leg:
 
     def reject(self, datagram: bytes) -> None:
         """Count what is not RTP: RTCP, which ends here, or anything else (STUN, DTLS, garbage)."""
-        self.words[RTCP_DROPPED if classify(datagram) is Kind.RTCP else MALFORMED] += 1
+        if classify(datagram) is not Kind.RTCP:
+            self.words[MALFORMED] += 1
+        elif not self.muxed:
+            self.words[RTCP_DROPPED] += 1
 
     def _open_clear(self, datagram: bytes, source: Address, now: float) -> bytes | None:
         if source != self.accepts and not self.unsettled:

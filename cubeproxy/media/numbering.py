@@ -29,7 +29,6 @@ class Numbering:
     """
 
     __slots__ = (
-        "_first",
         "_floor",
         "_offset",
         "_restart",
@@ -37,11 +36,13 @@ class Numbering:
         "_timestamp_offset",
         "_transit",
         "clock",
+        "first",
         "fresh",
         "highest",
         "join",
         "last",
         "least_step",
+        "lost_before",
         "sent_at",
         "source",
         "ssrc",
@@ -65,7 +66,8 @@ class Numbering:
         self.last = secrets.randbelow(0x4000) + 0x1000  # newest index that went out
         self.timestamp = secrets.randbits(32)  # of the packet that went out last
         self.sent_at = 0.0
-        self._first = 0  # of this sender
+        self.first = 0  # sequence number of this sender, counted like `highest`
+        self.lost_before = 0  # packets that its predecessors had lost
         self._floor = 0  # nothing below goes out any more
         self._offset = 0
         self._timestamp_offset = 0
@@ -92,8 +94,9 @@ class Numbering:
     def _begin(self, source: int, sequence: int) -> None:
         """A sender that we did not know, or one that counts anew."""
         self.source = source
-        self.highest = self._first = 0x10000 | sequence  # room below for packets that were overtaken at the start
+        self.highest = self.first = 0x10000 | sequence  # room below for packets that were overtaken at the start
         self._seen = 1
+        self.lost_before = self.words[LOST]
         self.fresh = self.join = True
         self._restart = -1
         self._transit = 0
@@ -118,7 +121,7 @@ class Numbering:
             return False
         self._seen |= bit
         self.words[LATE] += 1
-        if position > self._first and self.words[LOST]:
+        if position > self.first and self.words[LOST]:
             self.words[LOST] -= 1
         return position >= self._floor and not self.join
 

@@ -23,8 +23,9 @@ from cubeproxy.media.counters import (
 )
 from cubeproxy.media.leg import PASS_THROUGH, Leg, same_key
 from cubeproxy.media.numbering import Numbering
+from cubeproxy.media.reports import Reporter
 from cubeproxy.protocols.errors import LocalProtocolError, RemoteProtocolError
-from cubeproxy.protocols.rtp import HEADER, payload_span
+from cubeproxy.protocols.rtp import HEADER, Kind, classify, payload_span
 from cubeproxy.protocols.suites import MasterKey
 from cubeproxy.protocols.values import Address, StreamSpec
 
@@ -143,7 +144,7 @@ class Session:
     anything that can arrive.
     """
 
-    __slots__ = ("_directions", "legs")
+    __slots__ = ("_directions", "_reporters", "legs")
 
     def __init__(self, words: tuple[Words, Words] | None = None) -> None:
         first, second = words or (private_words(), private_words())
@@ -151,26 +152,57 @@ class Session:
         self._directions = (Direction(self.legs[0], self.legs[1]), Direction(self.legs[1], self.legs[0]))
         while self._directions[0].numbering.ssrc == self._directions[1].numbering.ssrc:
             self._directions[1].numbering.ssrc = secrets.randbits(32)
+        self._reporters: tuple[Reporter, ...] = ()
 
     def update(self, specs: Specs, now: float) -> None:
         """The negotiated session, or the next one. Numbers go on, equal keys keep their contexts."""
-        before = (self.legs[0].spec, self.legs[1].spec)
+        before: Specs = (self.legs[0].spec, self.legs[1].spec)
         for leg, spec in zip(self.legs, specs, strict=True):
             leg.update(spec, now)
         self._directions[0].update(before[1])
         self._directions[1].update(before[0])
+        for reporter, old, new in zip(self._reporters, before, specs, strict=False):
+            reporter.renegotiated(_rtcp_addresses(old) != _rtcp_addresses(new))
+
+    def report_every(self, interval: float, now: float, wall: float) -> None:
+        """Terminate RTCP from now on instead of dropping it: see `Reporter`. To be called before any update."""
+        first, second = self._directions[0].numbering, self._directions[1].numbering
+        for leg in self.legs:
+            leg.reports = True
+        self._reporters = (
+            Reporter(self.legs[0], first, second, interval, now, wall),
+            Reporter(self.legs[1], second, first, interval, now, wall),
+        )
+
+    def reports(self, now: float) -> list[tuple[int, bytes, Address, bool]]:
+        """What is to be told now: leg, datagram, where to, and whether it leaves by the port of the packets."""
+        due = []
+        for number, reporter in enumerate(self._reporters):
+            report = None if self._directions[number].opaque else reporter.report(now)
+            if report is not None:
+                due.append((number, *report, reporter.leg.muxed))
+        return due
 
     def receive(self, leg: int, datagram: bytes, source: Address, now: float) -> tuple[bytes, Address] | None:
         """What the other leg sends for a datagram that came to this one, and to which address."""
         packet = self.legs[leg].open(datagram, source, now)
         if packet is None:
+            if self.legs[leg].muxed and classify(datagram) is Kind.RTCP:
+                self.receive_rtcp(leg, datagram, source, now)
             return None
         direction = self._directions[leg]
         return direction.forward(packet, source) if direction.opaque else direction.relay(packet, source, now)
 
     def receive_rtcp(self, leg: int, datagram: bytes, source: Address, now: float) -> None:
-        """Count and drop: RTCP describes the stream on its own side only."""
-        self.legs[leg].reject(datagram)
+        """Nothing ever passes: RTCP describes the stream on its own side only. It ends here, or is dropped."""
+        if self._reporters and not self._directions[leg].opaque:
+            self._reporters[leg].receive(datagram, source, now)
+        else:
+            self.legs[leg].reject(datagram)
+
+
+def _rtcp_addresses(spec: StreamSpec | None) -> tuple[Address | None, Address | None] | None:
+    return (spec.remote, spec.remote_rtcp) if spec is not None else None
 
 
 def _types(source: StreamSpec | None, sink: StreamSpec | None) -> dict[int, int]:

@@ -33,6 +33,7 @@ from cubeproxy.media.commands import (
     Message,
     Open,
     Renew,
+    Reports,
     Shutdown,
     Update,
     decode,
@@ -82,6 +83,7 @@ class Worker:
         self.orphaned = False
         self.done = False
         self._lease = self._idle = 3600.0
+        self._interval = 0.0  # s between reports, 0 while RTCP is dropped
         self._lease_end = time.monotonic() + 3600.0
         self._ports: dict[int, Port] = {}
         self._epoll = select.epoll()
@@ -178,6 +180,8 @@ class Worker:
         ]
         words = self.board.claim(command.slot, command.session) if self.board else None
         session = Session(words)
+        if self._interval:
+            session.report_every(self._interval, now, time.time())
         self.calls[command.session] = Call(session, sockets)
         for position, sock in enumerate(sockets):
             leg, rtcp = divmod(position, 2)
@@ -206,6 +210,9 @@ class Worker:
     def _shutdown(self, _command: Shutdown, _descriptors: list[int], _now: float) -> None:
         self.done = True
 
+    def _reports(self, command: Reports, _descriptors: list[int], _now: float) -> None:
+        self._interval = command.interval / 1000
+
     _ACTIONS: ClassVar[dict[type, Callable[..., None]]] = {
         Hello: _hello,
         Open: _open,
@@ -213,6 +220,7 @@ class Worker:
         Close: _close,
         Renew: _renew,
         Shutdown: _shutdown,
+        Reports: _reports,
     }
 
     def _report(self, report: Beat | Fault) -> None:
@@ -234,12 +242,21 @@ class Worker:
     def _look(self, now: float) -> None:
         if now >= self._lease_end:
             self.done = True
+        if self._interval:
+            self._tell(now)
         if self.orphaned:
             silent = [number for number, call in self.calls.items() if now - call.silent_since(now) >= self._idle]
             for number in silent:
                 self._close(Close(number), [], now)
             if not self.calls:
                 self.done = True
+
+    def _tell(self, now: float) -> None:
+        """Send the reports that are due."""
+        for call in self.calls.values():
+            for leg, datagram, peer, muxed in call.session.reports(now):
+                with contextlib.suppress(OSError):  # no room or no route: a report lost
+                    call.sockets[2 * leg + (not muxed)].sendto(datagram, peer)
 
 
 def _receive(seam: socket.socket) -> tuple[bytes, list[int]]:

@@ -14,6 +14,8 @@ A received packet is never trusted before its tag is verified: nothing here move
 
 from __future__ import annotations
 
+import struct
+
 import pylibsrtp
 
 from cubeproxy.protocols.errors import LocalProtocolError, RemoteProtocolError
@@ -33,6 +35,7 @@ _PROFILES = {
     Suite.AEAD_AES_256_GCM: pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
 }
 _AEAD = (Suite.AEAD_AES_128_GCM, Suite.AEAD_AES_256_GCM)
+_EMPTY_REPORT = struct.Struct("!BBHI")
 _STEP = 0x4000  # a quarter of the sequence space: the farthest that every index estimate follows
 
 
@@ -103,13 +106,13 @@ def _after_mki(suite: Suite, tag: int) -> int:
 class SrtpSender:
     """Protects the packets of one SSRC. `index` is that of the newest packet sent, None before the first.
 
-    `resume` continues after that index where another process left off. The rollover counter follows the
-    sequence numbers; sending an index twice raises, because that would give the keystream away.
+    `resume` continues after that index where another process left off, `rtcp_index` does so for reports. The rollover
+    counter follows the sequence numbers; sending an index twice raises, because that would give the keystream away.
     """
 
-    __slots__ = ("_after_rtcp", "_after_rtp", "_key", "_left", "_session", "index", "ssrc")
+    __slots__ = ("_after_rtcp", "_after_rtp", "_key", "_left", "_session", "index", "rtcp_index", "ssrc")
 
-    def __init__(self, key: MasterKey, ssrc: int, *, resume: int | None = None) -> None:
+    def __init__(self, key: MasterKey, ssrc: int, *, resume: int | None = None, rtcp_index: int = 0) -> None:
         sizes = key.suite.sizes
         self.ssrc = ssrc
         self.index = resume
@@ -122,6 +125,9 @@ class SrtpSender:
             self._left = max(self._left - resume - 1, 0)  # packets are never more than indices
             for packet in _approach(resume, ssrc):
                 self._session.protect(packet)
+        self.rtcp_index = 0  # of the report protected last, 0 before any
+        while self.rtcp_index < rtcp_index:
+            self.protect_rtcp(_EMPTY_REPORT.pack(0x80, 201, 1, ssrc))
 
     def protect(self, packet: bytes) -> bytes:
         """The protected packet. LocalProtocolError for another SSRC, an index sent before or too long a packet."""
@@ -143,6 +149,7 @@ class SrtpSender:
             protected: bytes = self._session.protect_rtcp(packet)
         except (pylibsrtp.Error, ValueError) as error:
             raise LocalProtocolError(f"SRTCP: cannot protect: {error}") from None
+        self.rtcp_index += 1
         mki = self._key.mki
         return _place_mki(protected, mki, self._after_rtcp) if mki else protected
 

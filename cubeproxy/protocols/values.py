@@ -180,6 +180,11 @@ class StreamCounters:
     malformed: int = 0
     rtcp_dropped: int = 0
     jitter: int = 0  # RFC 3550 6.4.1, in timestamp units
+    rtcp_received: int = 0  # reports accepted; only where RTCP is terminated
+    rtcp_sent: int = 0
+    peer_lost: int = 0  # what the peer's last report says of what we send
+    peer_jitter: int = 0
+    round_trip: int = 0  # to the peer, in 1/65536 s
 
 
 class Severity(IntEnum):

@@ -57,6 +57,7 @@ class MediaService:
 
     `ports` are the first and last port of the range, `rest`, `lease` and `idle` are seconds. `on_report` gets what
     the operator should know about workers. `engine` is what a worker is; without it CUBEPROXY_MEDIA chooses.
+    `reports` are the seconds between the RTCP reports of a leg; 0 drops RTCP, as the router does.
     """
 
     def __init__(
@@ -71,13 +72,14 @@ class MediaService:
         heartbeat: float = HEARTBEAT,
         on_report: OnReport | None = None,
         engine: Engine | None = None,
+        reports: float = 0.0,
     ) -> None:
         self._on_event = on_event
         self._on_report = on_report or (lambda _event: None)
         self._pool = MediaPool(PortPool(*ports, rest=rest))
         self._count = workers
         self._engine = engine or choose(os.environ.get("CUBEPROXY_MEDIA", "auto"))
-        self._terms = (lease, idle)
+        self._terms = (lease, idle, reports)
         self._heartbeat = heartbeat
         self._workers: dict[int, WorkerProcess] = {}
         self._started = 0

@@ -16,7 +16,7 @@ import subprocess
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from cubeproxy.media.commands import MAX_MESSAGE, Beat, Command, Fault, Hello, Renew, Shutdown, decode, encode
+from cubeproxy.media.commands import MAX_MESSAGE, Beat, Command, Fault, Hello, Renew, Reports, Shutdown, decode, encode
 from cubeproxy.media.counters import Board, create
 from cubeproxy.protocols.errors import LocalProtocolError
 
@@ -58,13 +58,15 @@ class WorkerProcess:
     def pid(self) -> int:
         return self.process.pid
 
-    def greet(self, lease: float, idle: float) -> None:
-        """The first message: terms of the lease in seconds, and the memory of the counters."""
+    def greet(self, lease: float, idle: float, reports: float = 0.0) -> None:
+        """The first messages: terms of the lease in seconds, memory of the counters, and RTCP unless it is dropped."""
         memory, self._memory = self._memory, None
         if memory is not None:
             hello = encode(Hello(int(lease * 1000), int(idle * 1000)))
             socket.send_fds(self._seam, [hello], [memory])
             os.close(memory)
+        if reports:
+            self.send(Reports(int(reports * 1000)))
 
     def send(self, command: Command, sockets: Sequence[socket.socket] = ()) -> None:
         """Hand over a message, and the sockets with it: they are closed here once they are on their way."""

@@ -23,6 +23,7 @@ from cubeproxy.border.effects import (
 )
 from cubeproxy.border.plan import Listener
 from cubeproxy.config.model import Config
+from cubeproxy.media.reports import INTERVAL
 from cubeproxy.pki.store import Store
 from cubeproxy.protocols.addresses import format_address
 from cubeproxy.protocols.errors import ConfigError, RemoteProtocolError
@@ -78,6 +79,7 @@ class Proxy:
             self.media_event,
             workers=settings.workers,
             lease=settings.lease,
+            reports=INTERVAL if settings.rtcp == "terminate" else 0.0,
             on_report=log.write,
             farm_tls=self.tls.farms,
             engine=choose(settings.media, wait=settings.media_wait),

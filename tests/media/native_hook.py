@@ -134,17 +134,30 @@ class NativeSession:
 
     def update(self, specs: Specs, now: float) -> None:
         self.hook.tell(b"U" + _time(now) + encode(Update(1, specs)))
+        self._muxed = [spec is not None and spec.remote == spec.remote_rtcp is not None for spec in specs]
 
     def receive(self, leg: int, datagram: bytes, source: Address, now: float) -> tuple[bytes, Address] | None:
         answer = self.hook.ask(_datagram(leg, 0, datagram, source, now))
         if not answer:
             return None
-        end = 1 + answer[0]
-        port = int.from_bytes(answer[end : end + 2], "big")
-        return answer[end + 2 :], (answer[1:end].decode(), port)
+        return _addressed(answer)
+
+    def report_every(self, interval: float, now: float, wall: float) -> None:
+        self.hook.tell(b"T" + struct.pack("!I", round(interval * 1000)) + _time(now) + _time(wall))
+        self._muxed = [False, False]
+
+    def reports(self, now: float) -> list[tuple[int, bytes, Address, bool]]:
+        answers = [self.hook.ask(b"Q" + bytes((leg,)) + _time(now)) for leg in (0, 1)]
+        return [(leg, *_addressed(answer), self._muxed[leg]) for leg, answer in enumerate(answers) if answer]
 
     def receive_rtcp(self, leg: int, datagram: bytes, source: Address, now: float) -> None:
         assert self.hook.ask(_datagram(leg, 1, datagram, source, now)) == b""
+
+
+def _addressed(answer: bytes) -> tuple[bytes, Address]:
+    """A datagram behind the address that it goes to."""
+    end = 1 + answer[0]
+    return answer[end + 2 :], (answer[1:end].decode(), int.from_bytes(answer[end : end + 2], "big"))
 
 
 def _time(now: float) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import pylibsrtp
 
 from cubeproxy.media.relay import Session
+from cubeproxy.protocols.rtcp import Report, parse, serialise
 from cubeproxy.protocols.suites import MasterKey, Suite
 from cubeproxy.protocols.values import Address, Codec, StreamSpec
 
@@ -93,6 +94,15 @@ class Phone:
         head = struct.pack("!BBHII", first, second, self.sequence, self.timestamp, self.ssrc)
         packet = head + between + payload
         return self._out.protect(packet) if self._out else packet
+
+    def tell(self, *reports: Report) -> bytes:
+        """A compound of this phone, protected like its packets."""
+        compound = serialise(*reports)
+        return self._out.protect_rtcp(compound) if self._out else compound
+
+    def told(self, datagram: bytes) -> list[Report]:
+        """What a compound says that came to this phone."""
+        return parse(self._in.unprotect_rtcp(datagram) if self._in else datagram)
 
     def hear(self, datagram: bytes) -> Heard:
         if self._in:

@@ -53,10 +53,10 @@ def test_a_claimed_slot_starts_from_zero(boards: tuple[Board, Board]) -> None:
 
 def test_every_field_has_its_word() -> None:
     words = counters.private_words()
-    for position in range(counters.JITTER + 1):
+    for position in range(counters.LEG_WORDS):
         words[position] = position + 1
     words[counters.JITTER] = 16 * 12
-    assert stream_counters(words) == StreamCounters(*range(1, 13))
+    assert stream_counters(words) == StreamCounters(*range(1, 13), *range(15, 20))
 
 
 def test_both_legs_count_packets_and_octets() -> None:

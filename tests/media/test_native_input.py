@@ -38,7 +38,7 @@ SPECS = st.none() | st.builds(
     st.booleans(),
 )
 SLOW = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-EXPECTED = (
+EXPECTED: tuple[str, ...] = (
     "",
     "broken stream on the media seam",
     "broken message on the media seam",

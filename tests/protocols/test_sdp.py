@@ -308,6 +308,10 @@ class TestAddress:
         media, description = stream("c=IN IP4 192.0.2.1", *lines)
         assert media.rtcp_address(description) == address
 
+    def test_rtcp_on_one_port_takes_two_to_agree(self) -> None:
+        media, description = stream("c=IN IP4 192.0.2.1", "a=rtcp-mux")
+        assert media.rtcp_address(description, muxed=False) == ("192.0.2.1", 4001)
+
     @pytest.mark.parametrize("value", ["0", "65536", "x", "1 IN IP4 host", "1 2"])
     def test_bad_rtcp_is_a_488(self, value: str) -> None:
         media, description = stream("c=IN IP4 192.0.2.1", f"a=rtcp:{value}")

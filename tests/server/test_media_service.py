@@ -12,6 +12,7 @@ import struct
 
 import pytest
 
+from cubeproxy.protocols.rtcp import ReceiverReport, SenderReport, SourceDescription
 from cubeproxy.protocols.values import (
     MediaLost,
     MediaRefused,
@@ -327,6 +328,43 @@ class TestAttacks:
                 assert lab.service.counters(call.session)[0].replays == 20
 
         replay()
+
+
+@live
+async def test_terminated_rtcp_is_answered_on_each_leg_and_never_forwarded() -> None:
+    """The secure leg's reports are SRTCP in both directions; each says what its own leg heard and sent."""
+    async with running(reports=0.1) as lab:
+        call = await lab.call()
+        access, core = call.stations
+        call.talk(5)
+        for leg, station in enumerate(call.stations):
+            host, port = call.local[leg]
+            station.rtcp.sendto(station.tell(SenderReport(station.ssrc, 0x1122334455667788, 1, 2, 3)), (host, port + 1))
+            station.rtcp.settimeout(PATIENCE)
+        for leg, station in enumerate(call.stations):
+            call.talk(1)
+            datagram, source = station.rtcp.recvfrom(2048)
+            assert source == (call.local[leg][0], call.local[leg][1] + 1)
+            report, name = station.told(datagram)
+            assert isinstance(report, SenderReport)
+            assert isinstance(name, SourceDescription)
+            assert (report.packets, report.octets) == (5, 5 * 161) or report.packets in (6, 7)
+            assert [block.ssrc for block in report.blocks] == [station.ssrc]
+            assert [block.lost for block in report.blocks] == [0]
+        answered = 0
+        for _ in range(200):  # a report that came before ours was read has no answer in it
+            call.talk(1)
+            report, _name = access.told(access.rtcp.recv(2048))
+            assert isinstance(report, SenderReport | ReceiverReport)
+            answered = report.blocks[0].last_sr if report.blocks else 0
+            if answered:
+                break
+        assert answered == 0x33445566
+        counted = lab.service.counters(call.session)
+        assert [each.rtcp_received for each in counted] == [1, 1]
+        assert all(each.rtcp_sent and not each.rtcp_dropped for each in counted)
+        assert silent(access.rtp)
+        assert silent(core.rtp)
 
 
 @live

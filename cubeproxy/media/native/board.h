@@ -20,9 +20,14 @@ enum word {
     JITTER,
     INDEX_IN,
     INDEX_OUT,
+    RTCP_RECEIVED,
+    RTCP_SENT,
+    PEER_LOST,
+    PEER_JITTER,
+    ROUND_TRIP,
 };
 
-enum { LEG_WORDS = 16, SLOT_WORDS = 8 + 2 * LEG_WORDS };
+enum { LEG_WORDS = 24, SLOT_WORDS = 8 + 2 * LEG_WORDS };
 
 struct board {
     uint64_t *words;

@@ -6,6 +6,8 @@
  *   'D'  leg, whether it is the RTCP port, time, address, datagram; the answer is empty, or address and datagram
  *   'C'  the answer is the words of both legs, in network order
  *   'R'  leg, whether what it sends, SSRC, index: go on after that index; no answer
+ *   'T'  interval (32-bit, ms), time, time of day (64-bit, ns): terminate RTCP; no answer
+ *   'Q'  leg, time: the answer is empty, or address and report
  *   'K'  suite, label, octets, master key and salt: the answer is the session key derived (RFC 3711 4.3)
  *   'P'  index, suite, master key and salt, packet with a bare header: the answer is the packet protected
  *   'V'  the same for a protected packet: the answer is the clear one, or empty when the tag does not verify
@@ -120,7 +122,7 @@ static const char *receive(struct reader *reader)
     struct datagram datagram = {data, length, NULL};
     size_t size = 0;
     if (rtcp)
-        session_receive_rtcp(&session, leg, &datagram);
+        session_receive_rtcp(&session, leg, &datagram, &source, now);
     else if (session_receive(&session, leg, &datagram, &source, now)) {
         size = write_peer(out, datagram.to);
         memcpy(out + size, datagram.data, datagram.length);
@@ -129,6 +131,25 @@ static const char *receive(struct reader *reader)
     answer(out, size);
     free(data);
     return NULL;
+}
+
+static const char *report_every(struct reader *reader)
+{
+    double interval = (double)read_number(reader, 4) * 1e-3, now = read_time(reader), wall = read_time(reader);
+    return session_report_every(&session, interval, now, wall) ? NULL : "no memory";
+}
+
+static void report(struct reader *reader)
+{
+    uint8_t data[MAX_REPORT + TAIL_ROOM], out[MAX_FRAME];
+    const struct address *to;
+    int leg = (int)read_number(reader, 1) & 1;
+    size_t length = session_report(&session, leg, data, &to, read_time(reader)), size = 0;
+    if (length) {
+        size = write_peer(out, to);
+        memcpy(out + size, data, length);
+    }
+    answer(out, length ? size + length : 0);
 }
 
 static void count(void)
@@ -255,6 +276,12 @@ static const char *serve(struct reader *reader)
         return open_session ? NULL : "no session";
     case 'R':
         return open_session ? resume(reader) : "no session";
+    case 'T':
+        return open_session ? report_every(reader) : "no session";
+    case 'Q':
+        if (open_session)
+            report(reader);
+        return open_session ? NULL : "no session";
     case 'K':
         return derive(reader);
     case 'P':

@@ -66,6 +66,8 @@ int leg_update(struct leg *leg, const struct spec *spec, double now)
     } else if (spec->latch != old.latch) {
         leg->unsettled = spec->latch;
     }
+    leg->muxed = leg->reports && spec->present && spec->has_remote && spec->has_rtcp &&
+                 address_equal(&spec->rtcp, &spec->remote);
     int done = verify_with(leg, receive_key(&old), receive_key(spec), now);
     if (spec->opaque) { /* what comes now is for somebody else to open */
         srtp_receiver_free(leg->old);
@@ -115,7 +117,20 @@ uint32_t leg_protect_with(struct leg *leg, const struct master_key *old, uint32_
 
 void leg_reject(struct leg *leg, const uint8_t *datagram, size_t length)
 {
-    word_add(leg->words, is_rtcp(datagram, length) ? RTCP_DROPPED : MALFORMED, 1);
+    if (!is_rtcp(datagram, length))
+        word_add(leg->words, MALFORMED, 1);
+    else if (!leg->muxed)
+        word_add(leg->words, RTCP_DROPPED, 1);
+}
+
+enum srtp_verdict leg_open_rtcp(struct leg *leg, uint8_t *datagram, size_t *length, double now)
+{
+    if (!leg->receiver)
+        return SRTP_MALFORMED;
+    enum srtp_verdict verdict = srtcp_unprotect(leg->receiver, datagram, length);
+    if (verdict == SRTP_FORGED && leg->old && now < leg->old_until)
+        return srtcp_unprotect(leg->old, datagram, length);
+    return verdict;
 }
 
 static int verifies(struct srtp_receiver *receiver, uint8_t *datagram, size_t *length)

@@ -28,6 +28,8 @@ struct leg {
     struct used_keys used;
     struct spec spec;
     uint8_t unsettled; /* a clear leg that may still learn its source */
+    uint8_t reports;   /* RTCP is terminated here, not dropped */
+    uint8_t muxed;     /* and shares the port of the packets (RFC 5761) */
 };
 
 void leg_init(struct leg *leg, uint64_t *words);
@@ -41,6 +43,8 @@ uint32_t leg_protect_with(struct leg *leg, const struct master_key *old, uint32_
 
 /* Whether the leg accepts a datagram, which then is a clear packet of `*length` octets. Counts what it refuses. */
 int leg_open(struct leg *leg, uint8_t *datagram, size_t *length, const struct address *source, double now);
+/* An SRTCP packet under this key or, for a while, the one before; when it is good it is a clear compound. */
+enum srtp_verdict leg_open_rtcp(struct leg *leg, uint8_t *datagram, size_t *length, double now);
 /* Count what is not RTP. */
 void leg_reject(struct leg *leg, const uint8_t *datagram, size_t length);
 /* An accepted packet, newer than all before, came from elsewhere than we send to, or is the first. */

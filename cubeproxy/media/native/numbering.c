@@ -37,6 +37,7 @@ static void begin(struct numbering *numbering, uint32_t source, uint16_t sequenc
     numbering->source = source;
     numbering->highest = numbering->first = 0x10000 | sequence; /* room below for packets overtaken at the start */
     numbering->seen = 1;
+    numbering->lost_before = numbering->words[LOST];
     numbering->known = numbering->fresh = numbering->join = 1;
     numbering->restart = -1;
     numbering->transit = 0;

@@ -6,6 +6,7 @@
 
 struct numbering {
     uint64_t *words;         /* counters of the sender's leg */
+    uint64_t lost_before;    /* packets that its predecessors had lost */
     unsigned __int128 seen;  /* bit n: highest - n has been taken */
     int64_t highest;         /* newest sequence number taken, counted on beyond 16 bits */
     int64_t first, floor;    /* of this sender; nothing below `floor` goes out any more */

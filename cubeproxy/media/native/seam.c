@@ -32,6 +32,9 @@ const char *command_parse(const uint8_t *data, size_t length, struct command *co
     case RENEW:
         command->number = (uint32_t)read_number(&reader, 4);
         break;
+    case REPORTS:
+        command->interval = (uint32_t)read_number(&reader, 4);
+        break;
     case SHUTDOWN:
         break;
     default:

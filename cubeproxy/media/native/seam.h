@@ -8,7 +8,7 @@
 #include "spec.h"
 
 enum { SEAM_VERSION = 1, MAX_MESSAGE = 4096, MAX_DESCRIPTORS = 4 };
-enum kind { HELLO = 1, OPEN, UPDATE, CLOSE, RENEW, SHUTDOWN, BEAT = 16, FAULT = 17 };
+enum kind { HELLO = 1, OPEN, UPDATE, CLOSE, RENEW, SHUTDOWN, REPORTS, BEAT = 16, FAULT = 17 };
 
 struct command {
     enum kind kind;
@@ -16,6 +16,7 @@ struct command {
     uint32_t slot;          /* OPEN */
     uint32_t lease, idle;   /* HELLO, ms */
     uint32_t number;        /* RENEW */
+    uint32_t interval;      /* REPORTS, ms */
     struct spec specs[2];   /* UPDATE */
 };
 

@@ -28,6 +28,7 @@ void session_clear(struct session *session)
 {
     leg_clear(&session->legs[0]);
     leg_clear(&session->legs[1]);
+    free(session->reporters);
     free(session->own_words);
     memset(session, 0, sizeof *session);
 }
@@ -77,6 +78,18 @@ static void update_direction(struct direction *direction, struct leg *source, st
     change_key(direction, sink, old_key);
 }
 
+static int same_place(int has_first, const struct address *first, int has_second, const struct address *second)
+{
+    return has_first == has_second && (!has_first || address_equal(first, second));
+}
+
+/* Whether a peer is somewhere else now. */
+static int moved(const struct spec *old, const struct spec *new)
+{
+    return old->present != new->present || !same_place(old->has_remote, &old->remote, new->has_remote, &new->remote) ||
+           !same_place(old->has_rtcp, &old->rtcp, new->has_rtcp, &new->rtcp);
+}
+
 int session_update(struct session *session, const struct spec specs[2], double now)
 {
     struct leg *legs = session->legs;
@@ -85,6 +98,8 @@ int session_update(struct session *session, const struct spec specs[2], double n
     done &= leg_update(&legs[1], &specs[1], now);
     update_direction(&session->directions[0], &legs[0], &legs[1], send_key(&before[1]));
     update_direction(&session->directions[1], &legs[1], &legs[0], send_key(&before[0]));
+    for (int leg = 0; session->reporters && leg < 2; leg++)
+        reporter_renegotiated(&session->reporters[leg], moved(&before[leg], &specs[leg]));
     explicit_bzero(before, sizeof before);
     for (int leg = 0; leg < 2; leg++)
         done &= !legs[leg].spec.has_send_key || legs[leg].sender;
@@ -131,8 +146,11 @@ int session_receive(struct session *session, int leg, struct datagram *datagram,
     struct direction *direction = &session->directions[leg];
     struct numbering *numbering = &direction->numbering;
     uint8_t *packet = datagram->data;
-    if (!leg_open(source, packet, &datagram->length, from, now))
+    if (!leg_open(source, packet, &datagram->length, from, now)) {
+        if (source->muxed && is_rtcp(packet, datagram->length))
+            session_receive_rtcp(session, leg, datagram, from, now);
         return 0;
+    }
     if (direction->opaque)
         return forward(direction, source, sink, datagram, from);
     size_t start, end;
@@ -176,7 +194,30 @@ int session_receive(struct session *session, int leg, struct datagram *datagram,
     return send_out(source, sink, datagram, place.index);
 }
 
-void session_receive_rtcp(struct session *session, int leg, const struct datagram *datagram)
+void session_receive_rtcp(struct session *session, int leg, struct datagram *datagram, const struct address *source,
+                          double now)
 {
-    leg_reject(&session->legs[leg], datagram->data, datagram->length);
+    if (session->reporters && !session->directions[leg].opaque)
+        reporter_receive(&session->reporters[leg], datagram->data, datagram->length, source, now);
+    else
+        leg_reject(&session->legs[leg], datagram->data, datagram->length);
+}
+
+int session_report_every(struct session *session, double interval, double now, double wall)
+{
+    struct reporter *reporters = calloc(2, sizeof *reporters);
+    if (!reporters)
+        return 0;
+    for (int leg = 0; leg < 2; leg++)
+        reporter_init(&reporters[leg], &session->legs[leg], &session->directions[leg].numbering,
+                      &session->directions[1 - leg].numbering, interval, now, wall);
+    session->reporters = reporters;
+    return 1;
+}
+
+size_t session_report(struct session *session, int leg, uint8_t *out, const struct address **to, double now)
+{
+    if (!session->reporters || session->directions[leg].opaque)
+        return 0;
+    return reporter_report(&session->reporters[leg], out, to, now);
 }

@@ -5,6 +5,7 @@
 #include "board.h"
 #include "leg.h"
 #include "numbering.h"
+#include "reports.h"
 
 struct direction {
     struct numbering numbering;
@@ -18,6 +19,7 @@ struct session {
     struct leg legs[2];
     struct direction directions[2]; /* from leg 0, from leg 1 */
     uint64_t *own_words;            /* counters that nobody shares, NULL when they are in a slot */
+    struct reporter *reporters;     /* of both legs, NULL while RTCP is dropped */
 };
 
 struct datagram {
@@ -36,7 +38,15 @@ int session_update(struct session *session, const struct spec specs[2], double n
 /* Turn a datagram from `source` on a leg's RTP port into what the other leg sends, in place. False when nothing does. */
 int session_receive(struct session *session, int leg, struct datagram *datagram, const struct address *source, double now);
 
-/* Count a datagram on a leg's RTCP port, and drop it: RTCP describes the stream on its own side only. */
-void session_receive_rtcp(struct session *session, int leg, const struct datagram *datagram);
+/* A datagram on a leg's RTCP port. Nothing ever passes: RTCP describes the stream on its own side only. It ends here,
+ * or is dropped. */
+void session_receive_rtcp(struct session *session, int leg, struct datagram *datagram, const struct address *source,
+                          double now);
+
+/* Terminate RTCP from now on instead of dropping it: see reports.h. To be called before any update. False when there is no
+ * memory. */
+int session_report_every(struct session *session, double interval, double now, double wall);
+/* A leg's report, written to `out` (MAX_REPORT + TAIL_ROOM octets); 0 when there is none to be sent now. */
+size_t session_report(struct session *session, int leg, uint8_t *out, const struct address **to, double now);
 
 #endif

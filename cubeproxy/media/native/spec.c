@@ -87,11 +87,11 @@ int spec_read(struct reader *reader, struct spec *spec)
     size_t length = read_number(reader, 1);
     const uint8_t *name = read_octets(reader, length);
     spec->opaque = length == sizeof PASS_THROUGH - 1 && !memcmp(name, PASS_THROUGH, length);
-    struct address rtcp;
+    spec->has_rtcp = (flags & RTCP) != 0;
     if (spec->has_remote)
         read_address(reader, &spec->remote);
-    if (flags & RTCP)
-        read_address(reader, &rtcp); /* RTCP ends here, none is sent */
+    if (spec->has_rtcp)
+        read_address(reader, &spec->rtcp);
     if (spec->has_send_key)
         spec_read_key(reader, &spec->send_key);
     if (spec->has_receive_key)

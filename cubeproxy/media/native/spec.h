@@ -10,12 +10,12 @@
 
 struct spec {
     struct master_key send_key, receive_key;
-    struct address remote;
+    struct address remote, rtcp;
     uint32_t clock; /* Hz */
     int16_t dtmf;   /* payload type of telephone-event, -1 when not negotiated */
     uint8_t payload_type;
     uint16_t ptime; /* ms */
-    uint8_t present, sends, receives, latch, has_remote, has_send_key, has_receive_key;
+    uint8_t present, sends, receives, latch, has_remote, has_rtcp, has_send_key, has_receive_key;
     uint8_t opaque; /* the codec is "pass-through" */
 };
 

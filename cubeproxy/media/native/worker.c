@@ -20,6 +20,13 @@ double clock_now(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+static double clock_wall(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
 void worker_init(struct worker *worker, int seam, unsigned wait)
 {
     memset(worker, 0, sizeof *worker);
@@ -81,6 +88,11 @@ static const char *call_open(struct worker *worker, const struct command *comman
         free(call);
         return "no memory for a session";
     }
+    if (worker->interval > 0 && !session_report_every(&call->session, worker->interval, clock_now(), clock_wall())) {
+        session_clear(&call->session);
+        free(call);
+        return "no memory for reports";
+    }
     call->number = command->session;
     call->held = 4;
     left++;
@@ -102,7 +114,7 @@ int port_receive(struct port *port, struct datagram *datagram, const struct addr
     struct session *session = &port->call->session;
     if (!port->rtcp)
         return session_receive(session, port->leg, datagram, source, now);
-    session_receive_rtcp(session, port->leg, datagram);
+    session_receive_rtcp(session, port->leg, datagram, source, now);
     return 0;
 }
 
@@ -115,6 +127,32 @@ static double silent_since(struct call *call, double now)
         call->heard_at = now;
     }
     return call->heard_at;
+}
+
+/* --- reports */
+
+static void tell_call(struct call *call, double now)
+{
+    uint8_t data[MAX_REPORT + TAIL_ROOM];
+    const struct address *to;
+    for (int leg = 0; leg < 2; leg++) {
+        size_t length = session_report(&call->session, leg, data, &to, now);
+        const struct port *port = &call->ports[2 * leg + !call->session.legs[leg].muxed];
+        if (length) /* without room or route a report is lost, and that is all */
+            sendto(port->fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL, &to->any, address_length(to));
+    }
+}
+
+/* All calls once a TICK, but no more of them a turn than time has passed: a thousand reports at once would be heard. */
+static void tell(struct worker *worker, double now)
+{
+    const double pace = BUCKETS / TICK; /* buckets a second */
+    double due = (now - worker->told_at) * pace;
+    unsigned count = due < BUCKETS ? (unsigned)due : BUCKETS;
+    worker->told_at = due < BUCKETS ? worker->told_at + count / pace : now;
+    for (; count; count--)
+        for (struct call *call = worker->calls[worker->next_report++ % BUCKETS]; call; call = call->next)
+            tell_call(call, now);
 }
 
 /* --- the seam */
@@ -178,6 +216,10 @@ static const char *obey(struct worker *worker, const struct command *command, in
     case RENEW:
         worker->lease_end = now + worker->lease;
         beat(worker, command->number);
+        return NULL;
+    case REPORTS:
+        worker->interval = command->interval / 1000.0;
+        worker->told_at = now;
         return NULL;
     default:
         worker->done = 1;
@@ -264,6 +306,8 @@ void worker_run(struct worker *worker)
         worker->backend->turn(worker);
         lines_make(worker);
         double now = clock_now();
+        if (worker->interval > 0)
+            tell(worker, now);
         if (now >= next_look) {
             next_look = now + TICK;
             look(worker, now);

@@ -60,6 +60,9 @@ struct worker {
     int seam;
     int orphaned, done;
     double lease, idle, lease_end; /* s */
+    double interval;      /* s between reports of a leg, 0 while RTCP is dropped */
+    double told_at;       /* s, until when the buckets' reports have been seen to */
+    unsigned next_report; /* whose bucket is next */
     struct board board;
     unsigned sessions;
     long lines_left;      /* descriptors that lines may take */

@@ -185,10 +185,13 @@ class Media(Section):
         host = self._host(session)
         return None if is_null(host) else (host, self.port)
 
-    def rtcp_address(self, session: SessionDescription) -> Address | None:
-        """Where RTCP goes: `a=rtcp` (RFC 3605), the media port with rtcp-mux, else the next port."""
+    def rtcp_address(self, session: SessionDescription, *, muxed: bool = True) -> Address | None:
+        """Where RTCP goes: `a=rtcp` (RFC 3605), the media port with rtcp-mux, else the next port.
+
+        `muxed` is whether the other end agreed to rtcp-mux: an offer of it alone binds nobody (RFC 5761 5.1.1).
+        """
         media = self.address(session)
-        if media is None or self.rtcp_mux:
+        if media is None or (self.rtcp_mux and muxed):
             return media
         text = self.get("rtcp")
         if text is None:

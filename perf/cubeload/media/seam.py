@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from cubeproxy.protocols.suites import MasterKey, Suite
 from cubeproxy.protocols.values import Address
 
-SLOT = 8 * 40  # octets of counters a session
+SLOT = 8 * 56  # octets of counters a session
 SUITES = tuple(Suite)
 PRESENT, SENDS, RECEIVES, SEND_KEY, RECEIVE_KEY, REMOTE = 1, 2, 4, 16, 32, 64
 
