@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from cubeproxy.config.commands.shared import LAST_HEADER_LIST
-from cubeproxy.config.model import Config, DialPeer, SrtpPolicy
+from cubeproxy.config.model import Config, DialPeer, DspfarmProfile, SrtpPolicy
 from cubeproxy.protocols.values import Event, Severity
 
 
@@ -132,12 +132,13 @@ def _farm(config: Config) -> Iterator[Event]:
         yield from _trustpoint(config, where, profile.trustpoint)
         if profile.shutdown:
             yield _incomplete(where, "is shut down, as profiles are by default", "`no shutdown`")
-        if profile.security and profile.tls and profile.application == "SCCP" and not profile.trustpoint:
+        if _over_tls(profile) and not profile.trustpoint:
             fix = "`trustpoint NAME` in the profile, or `no tls` where farm and call manager are one box"
             yield _incomplete(where, "registers over TLS and presents no certificate", fix)
     yield from _trustpoint(config, "telephony-service", config.telephony.secure_trustpoint if config.telephony else "")
     for ccm in config.sccp.ccms:
         yield from _trustpoint(config, f"sccp ccm {ccm.address}", ccm.trustpoint)
+    yield from _farms_elsewhere(config)
     identifiers = {ccm.identifier for ccm in config.sccp.ccms}
     yield from _bound(config, "sccp local", config.sccp.local_interface)
     for group in config.sccp.groups.values():
@@ -147,3 +148,32 @@ def _farm(config: Config) -> Iterator[Event]:
             yield from _unknown(where, "call manager", identifier, identifiers, "sccp ccm ADDRESS identifier")
         for number, _ in group.associate_profile:
             yield from _unknown(where, "dspfarm profile", number, config.dspfarm_profiles, "dspfarm profile")
+
+
+def _farms_elsewhere(config: Config) -> Iterator[Event]:
+    """Between a CUBE and a DSP farm go both streams of a call, and SCCP's TLS hides neither: the SRTP leg passes as it
+    is, the clear leg as plain RTP. The vendor's is no different; whoever has both on one box need not care."""
+    local = {name for group in config.sccp.groups.values() for _, name in group.associate_profile}
+    own = {interface.address for interface in config.interfaces.values()}
+    service = config.telephony
+    tags = service.sdspfarm_tags.values() if service is not None and service.secure_trustpoint else ()
+    where = [f"DSP farm {name}" for name in tags if name not in local]
+    where += [
+        f"call manager {ccm.address}"
+        for ccm in config.sccp.ccms
+        if config.sccp.enabled and ccm.address not in own and any(map(_over_tls, config.dspfarm_profiles.values()))
+    ]
+    if where:
+        yield Event(
+            "config.clear-media",
+            Severity.WARNING,
+            f"{', '.join(where)}: on another host, to which the clear side of SRTP-RTP calls travels as plain RTP "
+            "(TLS protects SCCP and the keys in it, not the voice)",
+            cause="clear media to a remote DSP farm",
+            fix="guard the network between the two as well as that of the core side, by a VLAN of its own or IPsec; "
+            "or run the farm on the same box",
+        )
+
+
+def _over_tls(profile: DspfarmProfile) -> bool:
+    return profile.application == "SCCP" and profile.security and profile.tls and not profile.shutdown

@@ -70,3 +70,43 @@ def test_pass_thru_is_said_to_be_missing() -> None:
     found = [event for event in check_references(parse_config(text)) if event.name == "config.unsupported"]
     assert [event.cause for event in found] == ["srtp pass-thru"]
     assert "srtp" in found[0].fix
+
+
+REMOTE = (
+    "interface Gi1\n ip address 198.51.100.1 255.255.255.0\ncrypto pki trustpoint TP\n"
+    "telephony-service\n sdspfarm units 2\n sdspfarm tag 1 FARM1\n"
+)
+FARM_HOST = (
+    "interface Gi1\n ip address 198.51.100.9 255.255.255.0\ncrypto pki trustpoint TP\n"
+    "sccp ccm 198.51.100.1 identifier 1\nsccp\n"
+    "dspfarm profile 1 transcode security\n trustpoint TP\n associate application SCCP\n no shutdown\n"
+)
+
+
+def test_the_clear_side_of_a_call_on_its_way_to_another_host_is_told() -> None:
+    (event,) = check_references(parse_config(REMOTE + " secure-signaling trustpoint TP\n"))
+    assert (event.name, event.severity) == ("config.clear-media", Severity.WARNING)
+    assert "DSP farm FARM1" in event.text
+    assert "plain RTP" in event.text
+    assert "IPsec" in event.fix
+
+
+def test_so_it_is_on_the_farms_host() -> None:
+    (event,) = check_references(parse_config(FARM_HOST))
+    assert event.name == "config.clear-media"
+    assert "call manager 198.51.100.1" in event.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        REMOTE,  # farms of this box alone
+        REMOTE + " secure-signaling trustpoint TP\n"
+        "dspfarm profile 1 transcode security\n trustpoint TP\n no shutdown\n"
+        "sccp ccm group 1\n associate profile 1 register FARM1\n",
+        FARM_HOST.replace("198.51.100.9", "198.51.100.1"),
+        FARM_HOST + "dspfarm profile 1\n no tls\n",
+    ],
+)
+def test_where_both_are_one_box_nothing_is_told(text: str) -> None:
+    assert check_references(parse_config(text)) == []
