@@ -20,6 +20,7 @@ RELAYED = (
     "test_pass_through",
     "test_payload_types",
     "test_reports",
+    "test_reports_by_tshark",
     "test_sources",
 )
 PYTHON_ONLY = ("test_keys_are_never_shown",)  # looks at objects that only Python has
