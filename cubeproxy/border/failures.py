@@ -35,6 +35,7 @@ FAILURES = {
         fix="raise `maximum sessions` or add a DSP farm",
     ),
     "no-ports": Failure(503, "Resource unavailable", 47, 10, fix="widen `rtp-port range`"),
+    "engine-full": Failure(503, "Resource unavailable", 47, 10, fix="raise the limit of open files, or --workers"),
     "no-worker": Failure(503, "Resource unavailable", 47, 5, fix="see the log of the media worker"),
     "media-lost": Failure(500, "Media engine lost", 41),
     "session-expired": Failure(408, "", 102),

@@ -44,6 +44,9 @@ def command(
     media_wait: Annotated[
         int, typer.Option(min=0, max=20_000, help="Microseconds that the native engine may hold a packet to batch it.")
     ] = WAIT,
+    realtime: Annotated[
+        bool, typer.Option(help="Real-time priority for the native media engine, where it is permitted.")
+    ] = True,
     rtcp: Annotated[
         RtcpPolicy,
         typer.Option(
@@ -81,6 +84,7 @@ def command(
         control=control,
         media=media,
         media_wait=media_wait,
+        realtime=realtime,
         rtcp=rtcp.value,
         workers=workers,
         drain=drain,

@@ -137,7 +137,7 @@ class MediaPool:
         worker = min(self._members, key=lambda each: len(self._members[each].sessions))
         member = self._members[worker]
         if not member.free:
-            return MediaRefused(ticket, "pool-full", "every media worker is full")
+            return MediaRefused(ticket, "engine-full", "every media worker is full")
         rtp: list[Address] = []
         for host in command.local:
             port = self.ports.take(host, now)

@@ -146,7 +146,8 @@ class MediaReserved:
 
 @dataclass(slots=True)
 class MediaRefused:
-    """`cause` is a key of the failure table in `border`: "no-transcoder", "pool-full", "no-ports", "no-worker"."""
+    """`cause` is a key of the failure table in `border`: "no-transcoder", "pool-full", "engine-full", "no-ports",
+    "no-worker"."""
 
     ticket: int
     cause: str

@@ -23,13 +23,14 @@ import os
 import resource
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
 from cubeproxy.media.commands import Open
 from cubeproxy.media.counters import Health
 from cubeproxy.media.pool import Bind, Effect, MediaPool, Send
 from cubeproxy.media.ports import PortPool
+from cubeproxy.media.room import Room, room, slots
 from cubeproxy.protocols.values import (
     Event,
     MediaCommand,
@@ -95,14 +96,18 @@ class MediaService:
         for _ in range(self._count):
             self._start_worker()
         self._beat()
-        if self._engine.degraded:
-            self._on_report(Event("media.engine", Severity.NOTICE, f"media engine: {self.describe()}"))
+        severity = Severity.NOTICE if self._engine.degraded else Severity.INFO
+        self._on_report(Event("media.engine", severity, f"media engine: {self.describe()}"))
         async with asyncio.timeout(within):
             await asyncio.gather(*(worker.ready.wait() for worker in self._workers.values()))
 
     def describe(self) -> str:
         """Which engine carries the calls, and why this one: for `show version` and the log."""
         return f"{self._engine.text}, {self._count} worker process{'es' if self._count != 1 else ''}"
+
+    def room(self, access: Collection[str], core: Collection[str]) -> Room:
+        """How many calls fit when they use these media addresses."""
+        return room(self._count, _slots(), self._pool.ports.pairs, access, core)
 
     @property
     def workers(self) -> Mapping[int, int]:
@@ -270,9 +275,9 @@ class MediaService:
 
 
 def _slots() -> int:
-    """Sessions that fit a worker's descriptors: four each, some for itself."""
+    """Sessions of one worker: it takes all descriptors that it may have."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    return min(SLOTS, max(1, (hard - 32) // 4)) if hard != resource.RLIM_INFINITY else SLOTS
+    return slots(None if hard == resource.RLIM_INFINITY else hard, SLOTS)
 
 
 def _bound(host: str, port: int) -> socket.socket:

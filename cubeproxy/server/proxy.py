@@ -82,7 +82,7 @@ class Proxy:
             reports=INTERVAL if settings.rtcp == "terminate" else 0.0,
             on_report=log.write,
             farm_tls=self.tls.farms,
-            engine=choose(settings.media, wait=settings.media_wait),
+            engine=choose(settings.media, wait=settings.media_wait, realtime=settings.realtime),
         )
         self.phones = PhoneProxyService(
             config,
@@ -116,6 +116,7 @@ class Proxy:
     async def start(self) -> None:
         """Open every listener. OSError, ConfigError or TrustError when one cannot be opened."""
         await self.media.start()
+        self._tell_room()
         for listener in self.border.plan.listeners:
             await self._listen(listener)
             self.log.write(
@@ -129,6 +130,14 @@ class Proxy:
         self.trust.start()
         self._run(self.border.start(self.loop.time()))
         self._look()
+
+    def _tell_room(self) -> None:
+        """How many calls descriptors and ports allow: beyond it a call is refused with 503."""
+        plan = self.border.plan
+        if plan.access and plan.core:
+            room = self.media.room({peer.media for peer in plan.access}, {peer.media for peer in plan.core})
+            fields = {"calls": room.calls, "by_workers": room.by_workers, "by_ports": room.by_ports}
+            self.log.write(Event("media.room", Severity.NOTICE, f"media: {room.text}", fields=fields))
 
     async def _listen(self, listener: Listener) -> None:
         """Open one listener. Over TLS a certificate says who may speak, else the core side goes by address.

@@ -16,6 +16,7 @@ class Settings:
     control: Path | None = None  # Unix socket for `cubeproxy show`
     media: str = "auto"  # which media engine, one of media_engine.CHOICES
     media_wait: int = 1000  # us that a packet may wait for others in the native engine
+    realtime: bool = True  # real-time priority for the native engine, where it is permitted
     rtcp: str = "drop"  # or "terminate": receive and send reports on each leg, as SRTCP where it is secure
     workers: int = 1  # media worker processes
     drain: float = 60.0  # s that calls may go on after the first SIGTERM

@@ -8,12 +8,13 @@ from this box only, and with `secure-signaling trustpoint` over TLS (port 2443) 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from cubeproxy.config.model import Config
 from cubeproxy.media.counters import Health
+from cubeproxy.media.room import Room
 from cubeproxy.media.transcoders.admission import own_addresses
 from cubeproxy.media.transcoders.pool import Effect, TranscoderPool, members_of
 from cubeproxy.media.transcoders.words import SccpClose, SccpSend
@@ -107,6 +108,9 @@ class TranscodingService:
     def describe(self) -> str:
         return self._media.describe()
 
+    def room(self, access: Collection[str], core: Collection[str]) -> Room:
+        return self._media.room(access, core)
+
     def handle(self, command: MediaCommand) -> None:
         self._run(self.pool.receive(command, self._loop.time()))
 
@@ -149,7 +153,8 @@ class TranscodingService:
 
     def opened(self, connection: SccpConnection) -> None:
         if self.pool.farms is not None:
-            self.pool.farms.connected(connection.number, connection.peer, self._loop.time(), connection.identity)
+            number, peer, now = connection.number, connection.peer, self._loop.time()
+            self.pool.farms.connected(number, peer, now, connection.identity, connection.tls)
             self._arm()
 
     def received(self, connection: SccpConnection, message: Message | Unknown | RemoteProtocolError) -> None:

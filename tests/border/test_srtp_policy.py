@@ -333,6 +333,7 @@ class TestNoMedia:
             ("no-transcoder", 500, "Transcoder Not Configured", 16, None),
             ("pool-full", 503, "Transcoder reservation failure during SRTP-RTP I/W", 47, "10"),
             ("no-ports", 503, "Resource unavailable", 47, "10"),
+            ("engine-full", 503, "Resource unavailable", 47, "10"),
             ("no-worker", 503, "Resource unavailable", 47, "5"),
         ],
     )

@@ -133,7 +133,7 @@ def test_no_worker_and_a_full_one_are_told_apart() -> None:
     assert refusal(make(workers=0).receive(ask(), 0)) == "no-worker"
     pool = make(slots=1)
     reserve(pool)
-    assert refusal(pool.receive(ask(2), 0)) == "pool-full"
+    assert refusal(pool.receive(ask(2), 0)) == "engine-full"
 
 
 def test_a_slot_is_used_again_after_a_release() -> None:

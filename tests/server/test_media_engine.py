@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from cubeproxy.protocols.errors import ConfigError
+from cubeproxy.protocols.values import Severity
 from cubeproxy.server.media_engine import PYTHON, choose
 from tests.media import builds
 
@@ -88,6 +90,45 @@ def test_the_service_says_what_runs_and_runs_it(built: Path, engine: str, monkey
             assert (os.readlink(f"/proc/{first}/exe") == str(built)) == (engine == "auto")
 
     ask()
+
+
+def test_what_runs_is_told_at_the_start_and_once(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUBEPROXY_MEDIA", "epoll")
+
+    @live
+    async def told() -> None:
+        async with running() as lab:
+            (await lab.call()).talk()
+            (report,) = lab.reports
+            assert (report.name, report.severity) == ("media.engine", Severity.INFO)
+            assert "native (epoll; OpenSSL" in report.text
+
+    told()
+
+
+@pytest.mark.parametrize("permitted", [True, False])
+def test_real_time_priority_is_taken_where_it_is_permitted_and_told(built: Path, permitted: bool) -> None:
+    """Judged by the kernel: the worker's scheduling class is what the text says."""
+    if permitted:
+        text = choose("epoll", realtime=True).text
+    else:
+        command = ["setpriv", "--bounding-set", "-sys_nice", str(built), "--check", "--backend", "epoll", "--realtime"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode == 127 or "setpriv:" in done.stderr:  # not root: then nothing has to be taken away
+            done = subprocess.run(command[3:], capture_output=True, text=True, check=False)
+        text = done.stdout
+    assert "real-time priority" in text
+    if not permitted and os.geteuid() == 0:
+        assert "not permitted" in text
+    granted = "no real-time priority" not in text
+
+    @live
+    async def look() -> None:
+        async with running(engine=choose("epoll", realtime=permitted)) as lab:
+            (pid,) = lab.service.workers.values()
+            assert (os.sched_getscheduler(pid) & ~os.SCHED_RESET_ON_FORK == os.SCHED_RR) == granted
+
+    look()
 
 
 def test_a_degraded_engine_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,7 +108,7 @@ async def test_a_killed_worker_loses_its_calls_and_the_next_call_works() -> None
         assert lab.service.counters(call.session)[0].received == 5, "what it counted stays readable"
         (await lab.call()).talk()
         assert only_worker(lab) != pid
-        assert [report.name for report in lab.reports] == ["media.worker.lost"]
+        assert [report.name for report in lab.reports] == ["media.engine", "media.worker.lost"]
 
 
 @live

@@ -56,6 +56,13 @@ static int parse(int count, char **arguments, struct options *options)
     return (options->check || options->hook || options->seam >= 0) && options->wait <= 100000;
 }
 
+/* Ask for real-time priority: true when it was given. The lowest one is enough to come before all that has none. */
+static int hurry(void)
+{
+    struct sched_param priority = {.sched_priority = 1};
+    return !sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &priority);
+}
+
 /* No core (it would hold keys), all descriptors we may have, and no signal meant for signalling. */
 static void settle(int realtime)
 {
@@ -69,9 +76,8 @@ static void settle(int realtime)
     signal(SIGHUP, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    struct sched_param priority = {.sched_priority = 1};
     if (realtime)
-        sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &priority); /* where it is permitted */
+        hurry(); /* where it is permitted */
 }
 
 /* Start what was asked for; with `auto` the best that starts. `why` says what became of it. */
@@ -121,7 +127,8 @@ int main(int count, char **arguments)
         return NO_BACKEND;
     }
     if (options.check) {
-        printf("%s; %s\n", why, crypto);
+        const char *priority = !options.realtime ? "" : hurry() ? "; real-time priority" : "; no real-time priority, not permitted";
+        printf("%s; %s%s\n", why, crypto, priority);
         return 0;
     }
     worker_run(&worker);
