@@ -55,6 +55,11 @@ class SccpConnection(asyncio.Protocol):
         """Who the peer is by its certificate; None in the clear."""
         return self.channel.identity if self.channel is not None else None
 
+    @property
+    def tls(self) -> tuple[str, str] | None:
+        """Version and cipher suite, as OpenSSL spells them."""
+        return (self.channel.version(), self.channel.cipher()) if self.channel is not None else None
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self.peer = transport.get_extra_info("peername")[:2]

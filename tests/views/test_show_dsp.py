@@ -58,6 +58,39 @@ def test_a_profile_with_a_farm_is_active() -> None:
     )
 
 
+def over_tls() -> Box:
+    """The profile as the vendor has it by default: registered with its certificate."""
+    box = Box(config(tls=True, trustpoint="CUBE_SS", tls_version="v1.2"))
+    box.config.sccp.ccms[0].trustpoint = "CUBE_SS"
+    return box
+
+
+def test_tls_is_shown_where_the_profile_wants_it() -> None:
+    box = over_tls()
+    lines(
+        show(box, "show dspfarm profile"),
+        " Profile Service Mode : secure",
+        " Trustpoint : CUBE_SS",
+        " TLS Version  : v1.2",
+        " TLS Cipher   : N/A",
+        " Profile Admin State : UP",
+    )
+    box.farm(host="198.51.100.9", tls=True)
+    lines(
+        show(box, "show dspfarm profile"),
+        " TLS Version  : v1.3",
+        " TLS Cipher   : TLS_AES_256_GCM_SHA384",
+        " Profile Operation State : ACTIVE",
+    )
+    lines(
+        show(box, "show sccp"),
+        "Call Manager: 198.51.100.1, Port Number: 2000",
+        "                Trustpoint: CUBE_SS",
+        "Active Call Manager: 198.51.100.1, Port Number: 2443",
+    )
+    assert "TLS" not in show(talking(), "show dspfarm profile")
+
+
 def test_a_profile_without_one_is_down() -> None:
     lines(
         show(Box(), "show dspfarm profile"),
@@ -98,10 +131,41 @@ def test_connections_are_the_two_streams_of_a_session() -> None:
         show(talking(), "show sccp connections"),
         "sess_id    conn_id    stype         mode     codec   ripaddr         rport sport",
         "1          1          secure -xcode sendrecv g711u   198.51.100.1    18202 20010",
-        "1          2          secure -xcode sendrecv g711u   198.51.100.1    16204 20012",
+        "1          2          xcode         sendrecv g711u   198.51.100.1    16204 20012",
         "Total number of active session(s) 1, and connection(s) 2",
     )
     assert "session(s) 0, and connection(s) 0" in show(Box(), "show sccp connections")
+
+
+def test_details_add_periods_and_suites() -> None:
+    text = show(talking(), "show sccp connections details")
+    rows = [line.split() for line in text.splitlines()]
+    assert ["1", "-", "1", "N/A", "N/A", "N/A", "transmsp", "All", "RTPSPI", "Callegs", "N/A", "-"] in rows
+    secure = ["1", "1", "1", "g711u", "20", "rfc2833_pthru", "rtpspi", "(1,1)", "AES_CM_128_HMAC_SHA1_32", "ef"]
+    assert secure in rows
+    assert ["1", "2", "2", "g711u", "20", "none", "rtpspi", "(1,1)", "N/A", "ef"] in rows
+    assert "Total number of active session(s) 1, and connection(s) 2" in text
+
+
+def test_sessions_of_the_farm_have_their_packet_periods() -> None:
+    lines(
+        show(talking(), "show dspfarm sessions"),
+        "sess_id    conn_id    stype         mode     codec   pkt ripaddr         rport sport",
+        "1          1          secure -xcode sendrecv g711u   20  198.51.100.1    18202 20010",
+        "1          2          xcode         sendrecv g711u   20  198.51.100.1    16204 20012",
+        "Total number of DSPFARM session(s) 1",
+    )
+
+
+def test_a_summary_has_a_line_a_stream() -> None:
+    lines(
+        show(talking(), "show sdspfarm sessions summary"),
+        "max-mtps:2, max-streams:20, alloc-streams:4, act-streams:2",
+        "ID    MTP State  CallID     confID Usage                 Codec/Duration",
+        "1     1   START  1          1      Ip-Ip                 G711Ulaw /20ms",
+        "2     1   START  2          1      Ip-Ip                 G711Ulaw /20ms",
+    )
+    assert show(talking(), "show sdspfarm sessions active") == show(talking(), "show sdspfarm sessions")
 
 
 def test_units_are_the_tags_with_who_registered() -> None:
@@ -145,6 +209,8 @@ def test_a_group_counts_credits() -> None:
         "dsp 1: (1 x PVDM3-16)",
         "  Max signal/voice channel: 16/16",
         "  Max credits: 240",
+        "  Group: FLEX_GROUP_VOICE, complexity: FLEX",
+        "    Shared credits: 200, reserved credits: 0",
         "  Group: FLEX_GROUP_XCODE, complexity: SECURE MEDIUM",
         "    Shared credits: 0, reserved credits: 40",
         "    Transcoding channels allocated: 1",
@@ -173,6 +239,9 @@ def test_a_group_of_call_managers_says_its_methods() -> None:
         "dspfarm profile",
         "sccp",
         "sccp connections",
+        "sccp connections details",
+        "dspfarm sessions",
+        "sdspfarm sessions summary",
         "sdspfarm units",
         "sdspfarm sessions",
         "voice dsp group",

@@ -58,6 +58,7 @@ class Farm:
     server: FarmServer
     since: float
     identity: DeviceIdentity | None = None  # by its certificate; None in the clear
+    tls: tuple[str, str] | None = None  # version and cipher suite, as OpenSSL spells them
     sessions: dict[int, Session] = field(default_factory=dict)
 
     @property
@@ -141,15 +142,22 @@ class SccpFarms:
         placed = self._sessions.get(session)
         return self._forget(placed, now) if placed is not None else []
 
-    def connected(self, connection: int, peer: Address, now: float, identity: DeviceIdentity | None = None) -> None:
-        """A farm has connected; `identity` is whom TLS has shown it to be."""
+    def connected(
+        self,
+        connection: int,
+        peer: Address,
+        now: float,
+        identity: DeviceIdentity | None = None,
+        tls: tuple[str, str] | None = None,
+    ) -> None:
+        """A farm has connected; `identity` is whom TLS has shown it to be, `tls` its version and cipher suite."""
 
         def admit(request: RegisterRequest) -> str:
             names = [farm.server.name for farm in self.farms.values() if farm.server.registered]
             return judge(self._config, request, peer[0], names, secure=identity is not None)
 
         server = FarmServer(admit, now)
-        self.farms[connection] = Farm(connection, peer, server, now, identity)
+        self.farms[connection] = Farm(connection, peer, server, now, identity, tls)
 
     def received(self, connection: int, message: Message | Unknown | RemoteProtocolError, now: float) -> list[Output]:
         farm = self.farms.get(connection)

@@ -42,6 +42,12 @@ class MediaEncryption:
         suite = SUITES.get(self.algorithm)
         return f"MediaEncryption({suite.value if suite else self.algorithm}, <redacted>)"
 
+    @property
+    def suite_name(self) -> str:
+        """For people; "N/A" without encryption."""
+        suite = SUITES.get(self.algorithm)
+        return suite.value if suite else "N/A"
+
     @classmethod
     def of(cls, key: MasterKey | None) -> MediaEncryption:
         """LocalProtocolError for a key that this structure cannot carry: AES-256, or one with an MKI."""

@@ -7,21 +7,21 @@ from collections.abc import Callable
 from cubeproxy.views.show.calls import active_brief, active_compact, active_summary, total_calls
 from cubeproxy.views.show.certificates import certificates, trustpoint_status, trustpoints
 from cubeproxy.views.show.dialpeers import dial_peer_summary
-from cubeproxy.views.show.dsp import (
-    dsp_group,
-    farm_channels,
-    farm_profiles,
-    farm_sessions,
-    farm_units,
-    sccp,
-    sccp_connections,
-    sccp_groups,
-    sccp_statistics,
-)
+from cubeproxy.views.show.dsp import dsp_group, dsp_sessions, farm_channels, farm_profiles
 from cubeproxy.views.show.filters import apply_filter
 from cubeproxy.views.show.media import rtp_connections
 from cubeproxy.views.show.phoneproxy import file_buffer, file_buffer_detail, phone_proxies, sessions
 from cubeproxy.views.show.registrations import passthrough_status
+from cubeproxy.views.show.sccp import (
+    farm_sessions,
+    farm_sessions_summary,
+    farm_units,
+    sccp,
+    sccp_connections,
+    sccp_details,
+    sccp_groups,
+    sccp_statistics,
+)
 from cubeproxy.views.show.system import running_config, version
 from cubeproxy.views.sources import Sources
 
@@ -38,11 +38,15 @@ COMMANDS: dict[str, tuple[View, str]] = {
     "dial-peer voice summary": (dial_peer_summary, "dial peers and the state of their nodes"),
     "dspfarm dsp active": (farm_channels, "streams on DSPs and their packets"),
     "dspfarm profile": (farm_profiles, "profiles of DSP farms, their state and their sessions"),
+    "dspfarm sessions": (dsp_sessions, "sessions on DSPs, stream by stream"),
     "sccp": (sccp, "SCCP and the registration of each profile"),
     "sccp ccm group": (sccp_groups, "groups of call managers"),
     "sccp connections": (sccp_connections, "streams of calls over a DSP farm"),
+    "sccp connections details": (sccp_details, "the same, with suites and packet periods"),
     "sccp statistics": (sccp_statistics, "messages to and from each DSP farm"),
     "sdspfarm sessions": (farm_sessions, "streams as the call manager sees them"),
+    "sdspfarm sessions active": (farm_sessions, "the same, for those who ask for active ones"),
+    "sdspfarm sessions summary": (farm_sessions_summary, "one line a stream"),
     "sdspfarm units": (farm_units, "DSP farms that are registered here"),
     "sip-ua registration passthrough status": (passthrough_status, "registered phones"),
     "running-config": (running_config, "the configuration as it was understood, addresses mapped"),

@@ -27,6 +27,7 @@ from cubeproxy.protocols.sccp.registry import Message, encode
 from cubeproxy.protocols.suites import MasterKey, Suite
 from cubeproxy.protocols.values import (
     Codec,
+    DeviceIdentity,
     Event,
     MediaEvent,
     MediaLost,
@@ -45,6 +46,9 @@ PCMU = Codec("pcmu", 8000)
 THEIRS, OURS, NEXT = (MasterKey(Suite.AES_CM_128_HMAC_SHA1_32, bytes((number,)) * 30) for number in (1, 2, 3))
 SECURE = StreamSpec(("192.0.2.77", 7000), PCMU, 0, OURS, THEIRS, dtmf_payload_type=101)
 CLEAR = StreamSpec(("198.51.100.11", 8000), PCMU, 0)
+
+
+FARM_IDENTITY = DeviceIdentity("", "CN=dsp-farm", "CN=DSP-FARM-CA", "peer", "FARMS", "00" * 32)
 
 
 def config(application: str = "SCCP", **changes: object) -> Config:
@@ -177,13 +181,16 @@ class Box:
 
     # farms
 
-    def farm(self, name: str = "XCODE", sessions: int = 2, host: str = CORE, connection: int = 0) -> FakeFarm:
-        """A farm that connects and tries to register."""
+    def farm(
+        self, name: str = "XCODE", sessions: int = 2, host: str = CORE, connection: int = 0, *, tls: bool = False
+    ) -> FakeFarm:
+        """A farm that connects and tries to register; over `tls` it has shown a certificate."""
         connection = connection or len(self.framers) + 1
         farm = self.farms[connection] = FakeFarm(name, sessions)
         self.framers[connection] = Framer()
         assert self.pool.farms is not None
-        self.pool.farms.connected(connection, (host, 40000), self.now)
+        shown = (FARM_IDENTITY, ("TLSv1.3", "TLS_AES_256_GCM_SHA384")) if tls else (None, None)
+        self.pool.farms.connected(connection, (host, 40000), self.now, *shown)
         farm.client.start(self.now)
         self._from_farm(connection, farm.act(farm.client.connected(self.now)))
         return farm
