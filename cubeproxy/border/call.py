@@ -53,7 +53,7 @@ class Call:
         self.ticket = ticket
         self.name = f"{ticket:X}"
         self.legs = (caller, called)
-        self.hunt = Hunt(self, routes)
+        self.hunt = Hunt(routes)
         self.server = server  # the caller's INVITE
         self.request = caller.invite
         self.body = description_of(caller.invite)
@@ -104,7 +104,7 @@ class Call:
     def invite(self, reserved: MediaReserved, now: float) -> None:
         self.session = reserved.session
         self.negotiation.set_local(*reserved.local)
-        self.hunt.next(now)
+        self.hunt.next(self, now)
 
     def ring(self, response: Response, now: float) -> None:
         """18x to the caller; a description in it is an answer, a preview unless the response is reliable (RFC 3262)."""
@@ -265,7 +265,7 @@ class Call:
 
     def _finish(self, now: float) -> None:
         """Nothing is left to wait for: give everything back."""
-        self.hunt.over()
+        self.hunt.over(self)
         self.let_go(now)
         self.calls.ended(self, now)
 

@@ -62,7 +62,7 @@ def gone_early(call: Call, cause: str, now: float) -> None:
 
 def _drop_called(call: Call, now: float) -> None:
     call.let_go(now)
-    call.hunt.cancel(now)
+    call.hunt.cancel(call, now)
 
 
 def unwanted(call: Call, response: Response, now: float) -> None:

@@ -34,50 +34,49 @@ SRTP_REFUSED = frozenset({415, 488, 606})
 
 
 class Hunt:
-    """`routes` are those not tried yet, `attempt` the one whose answers count."""
+    """`routes` are those not tried yet, `attempt` the one whose answers count.
 
-    __slots__ = ("_attempts", "_call", "attempt", "routes")
+    It is handed its call and does not hold it: a ring of the two would leave ended calls to the garbage collector.
+    """
 
-    def __init__(self, call: Call, routes: list[Route]) -> None:
-        self._call = call
+    __slots__ = ("_attempts", "attempt", "routes")
+
+    def __init__(self, routes: list[Route]) -> None:
         self.routes = routes
         self.attempt: Attempt | None = None
         self._attempts: list[Attempt] = []
 
-    def next(self, now: float) -> None:
+    def next(self, call: Call, now: float) -> None:
         """Ask the next route."""
         route = self.routes.pop(0)
-        leg = self._call.called
+        leg = call.called
         leg.peer, leg.path, leg.number, leg.device = route.peer, route.path, route.number, route.device
-        self._call.negotiation.reroute(route.peer)
-        self._ask(route, now)
+        call.negotiation.reroute(route.peer)
+        self._ask(call, route, now)
 
-    def stop(self) -> None:
+    def stop(self, call: Call) -> None:
         """No further route will be asked."""
-        self._call.calls.user.alarms.cancel(self)
+        call.calls.user.alarms.cancel(self)
 
-    def over(self) -> None:
+    def over(self, call: Call) -> None:
         """The call has ended: late answers are the attempts' own business, and nothing of the call is kept for them."""
-        self.stop()
+        self.stop(call)
         for attempt in self._attempts:
             attempt.orphan()
-        self.attempt = None
-        self._attempts.clear()
-        del self._call  # a ring of the two would leave all of the call to the garbage collector
 
-    def cancel(self, now: float) -> None:
+    def cancel(self, call: Call, now: float) -> None:
         """Nobody waits for an answer any more."""
-        self.stop()
+        self.stop(call)
         if self.attempt is not None and self.attempt.client is not None:
-            self._call.calls.user.cancel(self.attempt.client, now)
+            call.calls.user.cancel(self.attempt.client, now)
 
     def acknowledged(self, invite: Request, ack: Request, path: Path) -> None:
         """What the answer's retransmissions get."""
         if self.attempt is not None and self.attempt.invite is invite:
             self.attempt.acks[ack.to_tag or ""] = (ack, path)
 
-    def _ask(self, route: Route, now: float) -> None:
-        call, leg, user = self._call, self._call.called, self._call.calls.user
+    def _ask(self, call: Call, route: Route, now: float) -> None:
+        leg, user = call.called, call.calls.user
         try:
             if call.negotiation.expected_need(call.body) > call.need:
                 raise Refused("no-transcoder", f"dial-peer {route.peer.tag} needs a transcoder and none is reserved")
@@ -88,20 +87,20 @@ class Hunt:
         tokens = user.tokens
         leg.invite = build_request(call.request, call.caller, leg, route, tokens.call_id(), tokens.tag(), body)
         call.calls.dialogs.translate(leg.invite, call.caller)
-        attempt = self.attempt = Attempt(self, call.calls, route, leg.invite)
+        attempt = self.attempt = Attempt(call, route, leg.invite)
         self._attempts.append(attempt)
         if self.routes:
-            user.alarms.set(self, now + FIRST_ANSWER, lambda then: self.silent(attempt, "timeout", then))
+            user.alarms.set(self, now + FIRST_ANSWER, lambda then: self.silent(call, attempt, "timeout", then))
         attempt.client = user.request(leg.invite, route.path, attempt, now)
 
-    def answered(self, attempt: Attempt, response: Response, now: float) -> None:
+    def answered(self, call: Call, attempt: Attempt, response: Response, now: float) -> None:
         """A response to one of our INVITEs, a 2xx that came before left out."""
-        call, status, tag = self._call, response.status, response.to_tag or ""
+        status, tag = response.status, response.to_tag or ""
         if attempt is not self.attempt or call.state not in (State.CALLING, State.GIVING_UP):
             if 200 <= status < 300:
                 attempt.decline(response, now)
             return
-        self.stop()
+        self.stop(call)
         if status == 100:
             return
         if status < 200:
@@ -109,43 +108,42 @@ class Hunt:
         elif status < 300:
             attempt.acks[tag] = None
             call.receive(Input.ANSWER, response, now)
-        elif self._may_go_on() and self._falls_back(response):
+        elif self._may_go_on(call) and self._falls_back(call, response):
             call.negotiation.concluded(ok=False)
             call.negotiation.sides[1].fallback = True
-            self._ask(attempt.route, now)
-        elif status in BUSYOUT and self.routes and self._may_go_on():
-            self._give_up_on(attempt, now)
+            self._ask(call, attempt.route, now)
+        elif status in BUSYOUT and self.routes and self._may_go_on(call):
+            self._give_up_on(call, attempt, now)
         else:
             call.receive(Input.REJECT, response, now)
 
-    def silent(self, attempt: Attempt, cause: str, now: float) -> None:
+    def silent(self, call: Call, attempt: Attempt, cause: str, now: float) -> None:
         """Nothing came from this route ("timeout", "transport"): the next one, or the end."""
-        call = self._call
         if attempt is not self.attempt or call.state not in (State.CALLING, State.GIVING_UP):
             return
-        if self.routes and self._may_go_on():
+        if self.routes and self._may_go_on(call):
             if attempt.client is not None:
                 call.calls.user.cancel(attempt.client, now)
-            self._give_up_on(attempt, now)
+            self._give_up_on(call, attempt, now)
             return
-        self._blame(attempt, now)
+        self._blame(call, attempt, now)
         call.receive(Input.REJECT, cause, now)
 
-    def _give_up_on(self, attempt: Attempt, now: float) -> None:
-        self._blame(attempt, now)
-        self._call.negotiation.concluded(ok=False)
-        self.next(now)
+    def _give_up_on(self, call: Call, attempt: Attempt, now: float) -> None:
+        self._blame(call, attempt, now)
+        call.negotiation.concluded(ok=False)
+        self.next(call, now)
 
-    def _blame(self, attempt: Attempt, now: float) -> None:
+    def _blame(self, call: Call, attempt: Attempt, now: float) -> None:
         if isinstance(attempt.route.path, Target):
-            self._call.calls.nodes.failed(attempt.route.path, now)
+            call.calls.nodes.failed(attempt.route.path, now)
 
-    def _may_go_on(self) -> bool:
+    def _may_go_on(self, call: Call) -> bool:
         """Nobody has rung yet, and the caller still waits."""
-        return self._call.state is State.CALLING and not self._call.called.forks
+        return call.state is State.CALLING and not call.called.forks
 
-    def _falls_back(self, response: Response) -> bool:
-        side = self._call.negotiation.sides[1]
+    def _falls_back(self, call: Call, response: Response) -> bool:
+        side = call.negotiation.sides[1]
         return (
             response.status in SRTP_REFUSED
             and side.peer.policy is SrtpPolicy.FALLBACK
@@ -161,11 +159,11 @@ class Attempt:
     answer. A 2xx may come for 64*T1 (RFC 6026 7.2), long after a short call: an attempt outlives its call.
     """
 
-    __slots__ = ("_calls", "_hunt", "acks", "client", "invite", "route")
+    __slots__ = ("_call", "_calls", "acks", "client", "invite", "route")
 
-    def __init__(self, hunt: Hunt, calls: Calls, route: Route, invite: Request) -> None:
-        self._hunt: Hunt | None = hunt
-        self._calls = calls
+    def __init__(self, call: Call, route: Route, invite: Request) -> None:
+        self._call: Call | None = call  # None: the call has ended
+        self._calls: Calls = call.calls
         self.route = route
         self.invite = invite
         self.client: ClientKey | None = None
@@ -177,14 +175,14 @@ class Attempt:
             again = self.acks[tag]
             if again is not None:
                 self._calls.user.ack(*again, now)
-        elif self._hunt is not None:
-            self._hunt.answered(self, response, now)
+        elif self._call is not None:
+            self._call.hunt.answered(self._call, self, response, now)
         elif success:
             self.decline(response, now)
 
     def failed(self, cause: str, now: float) -> None:
-        if self._hunt is not None:
-            self._hunt.silent(self, cause, now)
+        if self._call is not None:
+            self._call.hunt.silent(self._call, self, cause, now)
 
     def decline(self, response: Response, now: float) -> None:
         """ACK and BYE for a 2xx that nobody wants (RFC 3261 13.2.2.4)."""
@@ -197,6 +195,6 @@ class Attempt:
 
     def orphan(self) -> None:
         """Keep what a late 2xx needs, and no keys: after a first 2xx the INVITE is never sent again."""
-        self._hunt = None
+        self._call = None
         if self.acks:
             self.invite.body = b""
