@@ -9,11 +9,13 @@ import statistics
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from cubeload.media.plan import MediaLoad, check_samples, write_plan
-from cubeload.media.relays import alone_on, cpu_seconds, relays, resident
+from cubeload.media.plan import MediaLoad, Streams, check_samples, fresh_key, write_plan, write_streams
+from cubeload.media.relays import FLOOR, alone_on, relays, resident
+from cubeproxy.protocols.suites import MasterKey, Suite
 
 SOURCES = Path(__file__).resolve().parents[1] / "native"
 ENGINE_SOURCES = Path(__file__).resolve().parents[3] / "cubeproxy" / "media" / "native"
@@ -28,81 +30,109 @@ class Point:
     relay: str
     calls: int
     suite: str
-    cpu_us: float  # of the relay, per packet that it should have relayed
+    cpu_us: float  # of the relay, per packet that it relayed
     cores: float  # share of a core while it was measured
     loss: float
     p50_us: float
     p99_us: float
     p999_us: float
-    per_second: float  # packets relayed
+    per_second: float  # packets relayed while packets were counted
+    reordered: int
     faults: int  # packets that were not what they should be
-    lag_us: float  # the worst delay of the generator itself
-    kib_a_call: float
+    lag_us: float  # the generator: its worst delay,
+    late: float  # packets that it sent more than 250 us late,
+    busy: float  # and the share of its core that it needed
+    kib_a_call: float  # memory of its own beyond what the relay has without calls
 
     @property
     def passes(self) -> bool:
         return self.loss < MAX_LOSS and self.p99_us < MAX_P99 and not self.faults
 
 
-def build(folder: Path) -> tuple[Path, Path | None]:
-    """The generator and the native worker, of the sources as they are."""
-    generator = folder / "mediaload"
-    subprocess.run(
-        [
-            "cc",
-            "-std=c11",
-            "-D_GNU_SOURCE",
-            *os.environ.get("CFLAGS", "-O2").split(),
-            str(SOURCES / "mediaload.c"),
-            "-o",
-            str(generator),
-        ],
-        check=True,
-    )
+@dataclass(slots=True)
+class Programs:
+    """What was built for a comparison."""
+
+    generator: Path
+    floor: Path
+    worker: Path | None
+
+
+def build(folder: Path) -> Programs:
+    """The generator, the floor and the native worker, of the sources as they are."""
+    flags = ["-std=c11", "-D_GNU_SOURCE", *os.environ.get("CFLAGS", "-O2").split()]
+    for name in ("mediaload", "mediafloor"):
+        subprocess.run(["cc", *flags, str(SOURCES / f"{name}.c"), "-o", str(folder / name)], check=True)
     worker = os.environ.get("CUBEPROXY_MEDIA_WORKER")
-    if worker:
-        return generator, Path(worker)
-    subprocess.run(["make", "-s", "-C", str(ENGINE_SOURCES), f"OUT={folder}"], check=True)
-    return generator, folder / "cubeproxy-media-worker"
+    if not worker:
+        subprocess.run(["make", "-s", "-C", str(ENGINE_SOURCES), f"OUT={folder}"], check=True)
+    return Programs(folder / "mediaload", folder / "mediafloor", Path(worker or folder / "cubeproxy-media-worker"))
 
 
-def measure(name: str, load: MediaLoad, generator: Path, program: Path | None, folder: Path) -> Point:
-    """Set up the calls, run the streams, end the relay."""
-    cores = range(os.cpu_count() or 1)  # not those that this process keeps to
-    relay = relays(program)[name](load)
-    plan, samples = folder / "plan", folder / "samples"
-    try:
-        alone_on(relay.pid, cores[-1])
-        write_plan(plan, load, relay.calls)
-        command = [str(generator), str(plan), str(samples)]
+class Bench:
+    """A folder with programs and streams; the streams of a suite are encrypted once, for as many calls as ever needed."""
+
+    def __init__(self, folder: Path, loads: Sequence[MediaLoad]) -> None:
+        self._folder = folder
+        self._programs = build(folder)
+        self._relays = relays(self._programs.worker, self._programs.floor)
+        self._most = max(load.calls for load in loads)
+        self._streams: dict[Suite | None, Streams] = {}
+
+    def measure(self, name: str, load: MediaLoad) -> Point:
+        """Set up the calls, run the streams, end the relay."""
+        streams = self._streams_of(load, None if name == FLOOR else load.suite)
+        keys: list[MasterKey] = streams.keys or [fresh_key(load.suite)] * load.calls
+        relay = self._relays[name](keys[: load.calls])
+        try:
+            alone_on(relay.pid, (os.cpu_count() or 1) - 1)
+            plan, samples = self._folder / "plan", self._folder / "samples"
+            write_plan(plan, load, relay.calls)
+            found = self._generate(plan, streams.path, samples, relay.pid)
+            memory = resident(relay.pid) - relay.empty
+            packets, faults = check_samples(samples, relay.calls)
+            if not packets:
+                raise RuntimeError("nothing came back to the phones")
+        finally:
+            relay.close()
+        return _point(name, load, found, faults, memory)
+
+    def _streams_of(self, load: MediaLoad, suite: Suite | None) -> Streams:
+        if suite not in self._streams:
+            most = replace(load, calls=self._most)
+            keys = [fresh_key(suite) for _ in range(most.calls)] if suite else None
+            self._streams[suite] = write_streams(self._folder / f"streams-{suite}", most, keys)
+        return self._streams[suite]
+
+    def _generate(self, plan: Path, streams: Path, samples: Path, relay: int) -> dict[str, Any]:
+        command = [str(self._programs.generator), str(plan), str(streams), str(samples), str(relay)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
-            assert process.stdout
-            alone_on(process.pid, cores[0])
-            process.stdout.readline()  # warm
-            before = cpu_seconds(relay.pid)
-            process.stdout.readline()  # all is sent
-            used = cpu_seconds(relay.pid) - before
-            memory = resident(relay.pid)
-            result = json.loads(process.stdout.readlines()[-1])
-        packets, faults = check_samples(samples, relay.calls)
-        assert packets, "nothing came back to the phones"
-    finally:
-        relay.close()
-        plan.unlink(missing_ok=True)
+            alone_on(process.pid, 0)
+            text, _ = process.communicate()
+        if process.returncode:
+            raise RuntimeError(f"the generator ended with {process.returncode}")
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+
+def _point(name: str, load: MediaLoad, found: dict[str, Any], faults: int, memory: int) -> Point:
     return Point(
-        name,
-        load.calls,
-        load.suite.value,
-        round(used * 1e6 / result["expected"], 2),
-        round(used / load.seconds, 2),
-        result["loss"],
-        result["p50_us"],
-        result["p99_us"],
-        result["p999_us"],
-        round(result["arrived"] / load.seconds),
-        faults + result["wrong"] + result["strange"] + result["repeated"],
-        result["lag_us"],
-        round(memory / 1024 / load.calls, 1),
+        relay=name,
+        calls=load.calls,
+        suite=load.suite.value,
+        cpu_us=round(found["cpu_s"] * 1e6 / max(1.0, found["per_second"] * load.seconds), 2),
+        cores=round(found["cpu_s"] / load.seconds, 2),
+        loss=round(1 - found["arrived"] / found["expected"], 6),
+        p50_us=found["p50_us"],
+        p99_us=found["p99_us"],
+        p999_us=found["p999_us"],
+        per_second=found["per_second"],
+        reordered=found["overtaken"],
+        faults=faults + found["wrong"] + found["strange"] + found["repeated"],
+        lag_us=found["lag_us"],
+        late=found["late"],
+        busy=found["busy"],
+        kib_a_call=round(memory / 1024 / load.calls, 1),
     )
 
 
@@ -112,12 +142,12 @@ def compare(
     """Every relay under every load, in turns; `rounds` times."""
     folder = Path(tempfile.mkdtemp(prefix="cubeload-media-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
     try:
-        generator, program = build(folder)
+        bench = Bench(folder, loads)
         points = []
         for number in range(rounds):
             for load in loads:
                 for name in names if number % 2 == 0 else list(reversed(names)):
-                    points.append(measure(name, load, generator, program, folder))
+                    points.append(bench.measure(name, replace(load, seed=number + 1)))
                     tell(points[-1])
         return points
     finally:
@@ -131,7 +161,10 @@ def medians(points: Sequence[Point]) -> list[dict[str, object]]:
         group = [point for point in points if (point.suite, point.calls, point.relay) == key]
         row: dict[str, object] = {"suite": key[0], "calls": key[1], "relay": key[2], "runs": len(group)}
         row["passed"] = sum(point.passes for point in group)
-        for field in ("cpu_us", "cores", "loss", "p50_us", "p99_us", "p999_us", "per_second", "kib_a_call", "lag_us"):
+        for field in (
+            "cpu_us", "cores", "loss", "p50_us", "p99_us", "p999_us", "per_second", "reordered", "kib_a_call", "lag_us",
+            "late", "busy",
+        ):  # fmt: skip
             row[field] = statistics.median(getattr(point, field) for point in group)
         row["faults"] = sum(point.faults for point in group)
         rows.append(row)

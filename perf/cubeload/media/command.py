@@ -73,7 +73,8 @@ def _goals(found: Section) -> list[Goal]:
 def brief(point: Point) -> str:
     return (
         f"{point.relay} {point.suite} {point.calls} calls: {point.cpu_us} us a packet, loss {point.loss:.2%}, "
-        f"p50 {point.p50_us:.0f} us, p99 {point.p99_us:.0f} us, generator lag {point.lag_us:.0f} us"
+        f"p50 {point.p50_us:.0f} us, p99 {point.p99_us:.0f} us, {point.per_second:.0f}/s, cores {point.cores}, "
+        f"generator busy {point.busy:.0%}, late {point.late:.2%}, lag {point.lag_us:.0f} us, {point.kib_a_call} KiB a call"
     )
 
 

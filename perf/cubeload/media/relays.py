@@ -1,4 +1,4 @@
-"""The relays that are compared: cubeproxy's workers and rtpengine, each with its calls set up and ready."""
+"""The relays that are compared: cubeproxy's workers, rtpengine and the floor, each with its calls set up and ready."""
 
 from __future__ import annotations
 
@@ -7,26 +7,29 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import psutil
 
+from cubeload.media import plan
 from cubeload.media.ng import Rtpengine
-from cubeload.media.plan import CORE, PHONES, CallPlan, MediaLoad, fresh_key
+from cubeload.media.plan import CallPlan, core_address, fresh_key, phone_address
 from cubeload.media.seam import Worker
+from cubeproxy.protocols.suites import MasterKey
 from cubeproxy.protocols.values import Address
 
 ACCESS_HOST, CORE_HOST = "127.0.61.1", "127.0.61.2"
 FIRST_PORT, LAST_PORT = 10_000, 59_999
-PHASES = ("access", "core")
+FLOOR = "floor"
 
 
 class Relay(Protocol):
-    """Made for a load, with all its calls; `pid` is what its CPU time is read from."""
+    """Made for calls, and all of them set up; `pid` is what its CPU time is read from."""
 
     pid: int
+    empty: int  # octets of its own memory before the first call
     calls: list[CallPlan]
 
     def close(self) -> None: ...
@@ -35,19 +38,22 @@ class Relay(Protocol):
 class Cubeproxy:
     """A media worker of ours: the program, or the module of the Python one."""
 
-    def __init__(self, command: tuple[str, ...], load: MediaLoad) -> None:
-        self._worker = Worker(command, load.calls)
+    def __init__(self, command: tuple[str, ...], keys: Sequence[MasterKey]) -> None:
+        self._worker = Worker(command, len(keys))
         self.pid = self._worker.process.pid
-        self.calls = [self._call(number, load) for number in range(load.calls)]
+        self.empty = resident(self.pid)
+        self.calls = [self._call(number, key) for number, key in enumerate(keys)]
         self._worker.barrier()
 
-    def _call(self, number: int, load: MediaLoad) -> CallPlan:
+    def _call(self, number: int, phone_key: MasterKey) -> CallPlan:
         port = FIRST_PORT + 2 * number
         sockets = [_bound((host, port + rtcp)) for host in (ACCESS_HOST, CORE_HOST) for rtcp in (0, 1)]
-        phone_key, relay_key = fresh_key(load.suite), fresh_key(load.suite)
+        relay_key = fresh_key(phone_key.suite)
         self._worker.open(number + 1, number, sockets)
-        self._worker.update(number + 1, (PHONES, relay_key, phone_key), (CORE, None, None))
-        return CallPlan(phone_key, relay_key, (ACCESS_HOST, port), (CORE_HOST, port))
+        self._worker.update(
+            number + 1, (phone_address(number), relay_key, phone_key), (core_address(number), None, None)
+        )
+        return CallPlan((ACCESS_HOST, port), (CORE_HOST, port), relay_key)
 
     def close(self) -> None:
         self._worker.close()
@@ -56,17 +62,40 @@ class Cubeproxy:
 class OfRtpengine:
     """rtpengine with one thread for media: more of them on one core change nothing."""
 
-    def __init__(self, load: MediaLoad) -> None:
+    def __init__(self, keys: Sequence[MasterKey]) -> None:
         self._engine = Rtpengine(ACCESS_HOST, CORE_HOST, (FIRST_PORT, LAST_PORT))
         self.pid = self._engine.process.pid
+        self.empty = resident(self.pid)
         self.calls = []
-        for number in range(load.calls):
-            key = fresh_key(load.suite)
-            access, core, relay_key = self._engine.call(number, PHONES, CORE, key)
-            self.calls.append(CallPlan(key, relay_key, access, core))
+        for number, key in enumerate(keys):
+            access, core, relay_key = self._engine.call(number, phone_address(number), core_address(number), key)
+            self.calls.append(CallPlan(access, core, relay_key))
 
     def close(self) -> None:
         self._engine.close()
+
+
+class Floor:
+    """Sockets alone: what comes is sent on as it is, and phones speak in clear."""
+
+    def __init__(self, program: Path, calls: int) -> None:
+        peers = [plan.PHONES_HOST, plan.CORE_HOST, str(plan.FIRST_PORT)]
+        self._process = subprocess.Popen(
+            [str(program), str(calls), ACCESS_HOST, CORE_HOST, str(FIRST_PORT), *peers],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert self._process.stdout
+        if not self._process.stdout.readline():
+            raise RuntimeError("the floor does not start")
+        self.pid = self._process.pid
+        self.empty = resident(self.pid)
+        ports = range(FIRST_PORT, FIRST_PORT + 2 * calls, 2)
+        self.calls = [CallPlan((ACCESS_HOST, port), (CORE_HOST, port), None) for port in ports]
+
+    def close(self) -> None:
+        self._process.communicate(timeout=10)
 
 
 def _bound(address: Address) -> socket.socket:
@@ -75,16 +104,17 @@ def _bound(address: Address) -> socket.socket:
     return sock
 
 
-def relays(program: Path | None) -> dict[str, Callable[[MediaLoad], Relay]]:
-    """Who can be measured here, by name."""
-    known: dict[str, Callable[[MediaLoad], Relay]] = {}
-    if program:
+def relays(worker: Path | None, floor: Path) -> dict[str, Callable[[Sequence[MasterKey]], Relay]]:
+    """Who can be measured here, by name. Each is made with the phones' keys, one for each call."""
+    known: dict[str, Callable[[Sequence[MasterKey]], Relay]] = {}
+    if worker:
         for backend in ("io_uring", "epoll"):
-            command = (str(program), "--backend", backend)
+            command = (str(worker), "--backend", backend)
             if subprocess.run([*command, "--check"], capture_output=True, check=False).returncode == 0:
-                known[backend] = lambda load, command=command: Cubeproxy(command, load)  # type: ignore[misc]
+                known[backend] = lambda keys, command=command: Cubeproxy(command, keys)  # type: ignore[misc]
     known["rtpengine"] = OfRtpengine
-    known["python"] = lambda load: Cubeproxy((sys.executable, "-P", "-m", "cubeproxy.media.worker"), load)
+    known["python"] = lambda keys: Cubeproxy((sys.executable, "-P", "-m", "cubeproxy.media.worker"), keys)
+    known[FLOOR] = lambda keys: Floor(floor, len(keys))
     return known
 
 
@@ -99,11 +129,6 @@ def alone_on(pid: int, core: int) -> None:
         os.sched_setaffinity(thread.id, [core])
         with contextlib.suppress(PermissionError):
             os.setpriority(os.PRIO_PROCESS, thread.id, -20)
-
-
-def cpu_seconds(pid: int) -> float:
-    """Time on a processor of all threads, as the scheduler counts it in ns."""
-    return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
 
 def resident(pid: int) -> int:
