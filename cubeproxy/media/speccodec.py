@@ -15,7 +15,7 @@ HEAD = struct.Struct("!HBBHIB")  # flags, payload type, telephone-event payload 
 KEY = struct.Struct("!BBQ")  # suite, octets of MKI, lifetime (0: the suite's default)
 PORT = struct.Struct("!H")
 
-PRESENT, SENDS, RECEIVES, LATCH, SEND_KEY, RECEIVE_KEY, REMOTE, RTCP, DTMF = (1 << bit for bit in range(9))
+PRESENT, SENDS, RECEIVES, LATCH, SEND_KEY, RECEIVE_KEY, REMOTE, RTCP, DTMF, JOINS = (1 << bit for bit in range(10))
 SUITES = tuple(Suite)
 SUITE_NUMBERS = {suite: number for number, suite in enumerate(SUITES)}
 ABSENT = HEAD.pack(0, 0, 0, 0, 0, 0)
@@ -39,6 +39,8 @@ def encode(spec: StreamSpec | None) -> bytes:
             parts.append(_key(key))
     if dtmf is not None:
         flags |= DTMF
+    if spec.joins:
+        flags |= JOINS
     head = HEAD.pack(flags, spec.payload_type, dtmf or 0, spec.ptime, codec.clock, codec.channels)
     return head + b"".join(parts)
 
@@ -74,6 +76,7 @@ def decode(data: bytes, position: int) -> tuple[StreamSpec | None, int]:
         bool(flags & RECEIVES),
         bool(flags & LATCH),
         rtcp,
+        bool(flags & JOINS),
     )
     return spec, position
 

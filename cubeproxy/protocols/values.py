@@ -95,6 +95,7 @@ class StreamSpec:
     receives: bool = True
     latch: bool = False  # clear leg: learn the source once (`nat symmetric check-media-src`)
     remote_rtcp: Address | None = None  # None: remote port + 1
+    joins: bool = False  # what the peer sends may be beyond its first rollover: the counter is found by trying
 
 
 class Need(IntEnum):
@@ -156,13 +157,26 @@ class MediaRefused:
 
 @dataclass(slots=True)
 class MediaLost:
-    """The engine that carried this session is gone."""
+    """The engine that carried this session is gone. `failure` is a key of the failure table in `border`."""
+
+    session: int
+    cause: str
+    failure: str = "media-lost"
+
+
+@dataclass(slots=True)
+class MediaMoved:
+    """Another engine carries this session, ports as before, and the keys that protect what we send are used up.
+
+    The new engine has the old one's keys and not its place in the key stream. It waits for an update whose sending
+    keys are all new.
+    """
 
     session: int
     cause: str
 
 
-MediaEvent = MediaReserved | MediaRefused | MediaLost
+MediaEvent = MediaReserved | MediaRefused | MediaLost | MediaMoved
 
 
 @dataclass(slots=True)

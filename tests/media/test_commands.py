@@ -41,6 +41,7 @@ specs = st.builds(
     receives=st.booleans(),
     latch=st.booleans(),
     remote_rtcp=st.none() | addresses,
+    joins=st.booleans(),
 )
 number = st.integers(0, 0xFFFFFFFF)
 messages = st.one_of(

@@ -39,6 +39,7 @@ from cubeproxy.protocols.values import (
     MediaCommand,
     MediaEvent,
     MediaLost,
+    MediaMoved,
     MediaRefused,
     MediaReserved,
     Need,
@@ -123,6 +124,8 @@ class Channels:
                 return self._refused(event)
             case MediaLost():
                 return self._lost(event)
+            case MediaMoved():  # only from a pool, and a farm has none
+                return []
 
     def clear(self) -> list[Output]:
         """The call manager is gone: everything ends."""

@@ -12,6 +12,7 @@ enum {
     REMOTE = 1 << 6,
     RTCP = 1 << 7,
     DTMF = 1 << 8,
+    JOINS = 1 << 9,
 };
 
 const uint8_t *read_octets(struct reader *reader, size_t count)
@@ -77,6 +78,7 @@ int spec_read(struct reader *reader, struct spec *spec)
     spec->sends = (flags & SENDS) != 0;
     spec->receives = (flags & RECEIVES) != 0;
     spec->latch = (flags & LATCH) != 0;
+    spec->joins = (flags & JOINS) != 0;
     spec->has_remote = (flags & REMOTE) != 0;
     spec->has_send_key = (flags & SEND_KEY) != 0;
     spec->has_receive_key = (flags & RECEIVE_KEY) != 0;

@@ -17,6 +17,7 @@ struct spec {
     uint16_t ptime; /* ms */
     uint8_t present, sends, receives, latch, has_remote, has_rtcp, has_send_key, has_receive_key;
     uint8_t opaque; /* the codec is "pass-through" */
+    uint8_t joins;  /* the peer's rollover counter is found by trying */
 };
 
 /* Octets that are read from the front; a read beyond the end gives zeros and sets `broken`. */
