@@ -72,6 +72,17 @@ class Leg:
     def spec(self) -> StreamSpec | None:
         return self._spec
 
+    @property
+    def rtcp_peer(self) -> Address | None:
+        """Where RTCP goes: as signalled while packets go as signalled, else to the port next to theirs."""
+        spec, peer = self._spec, self.peer
+        if spec is None or peer is None:
+            return None
+        signalled = spec.remote_rtcp
+        if peer == spec.remote and signalled is not None:
+            return None if signalled[1] == 0 or signalled[0] in UNSENDABLE else signalled
+        return (peer[0], peer[1] + 1) if peer[1] < 0xFFFF else None
+
     def update(self, spec: StreamSpec | None, now: float) -> None:
         """Everything but the sending key, which needs our SSRC: see `protect_with`."""
         old, self._spec = self._spec, spec

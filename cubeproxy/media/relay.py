@@ -3,8 +3,8 @@
 Media is terminated here, in software: of a packet only payload, marker and the order of things survive.
 SSRC, sequence number, timestamp and payload type are ours (`numbering`), CSRC list, header extension and
 padding stay behind, RTCP ends here. Both legs carry the same codec; a transcoder would stand
-behind the same interface. The exception is a session whose legs both say `PASS_THROUGH`: its packets go on octet by
-octet, for somebody else has their keys.
+behind the same interface. The exception is a session whose legs both say `PASS_THROUGH`: its packets and its RTCP go on
+octet by octet, for somebody else has their keys.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from cubeproxy.media.counters import (
     MALFORMED,
     RECEIVED,
     RECEIVED_OCTETS,
+    RTCP_RECEIVED,
+    RTCP_SENT,
     SENT,
     SENT_OCTETS,
+    STRANGERS,
     Words,
     private_words,
 )
@@ -120,6 +123,22 @@ class Direction:
         sink.words[SENT_OCTETS] += octets
         return packet, sink.peer
 
+    def forward_rtcp(self, datagram: bytes, source: Address, *, muxed: bool) -> tuple[bytes, Address] | None:
+        """The same for RTCP or SRTCP, on hold too (RFC 3264 5.1). Its port teaches nothing; its host must be known."""
+        leg, sink = self.source, self.sink
+        if classify(datagram) is not Kind.RTCP:
+            leg.words[MALFORMED] += 1
+            return None
+        if leg.accepts is None or source[0] != leg.accepts[0]:
+            leg.words[STRANGERS] += 1
+            return None
+        leg.words[RTCP_RECEIVED] += 1
+        target = sink.peer if muxed else sink.rtcp_peer
+        if target is None:
+            return None
+        sink.words[RTCP_SENT] += 1
+        return datagram, target
+
     def _send(self, datagram: bytes, octets: int, index: int, peer: Address) -> tuple[bytes, Address] | None:
         sink = self.sink
         words = sink.words
@@ -185,20 +204,27 @@ class Session:
 
     def receive(self, leg: int, datagram: bytes, source: Address, now: float) -> tuple[bytes, Address] | None:
         """What the other leg sends for a datagram that came to this one, and to which address."""
+        direction = self._directions[leg]
+        if direction.opaque and classify(datagram) is Kind.RTCP:
+            return direction.forward_rtcp(datagram, source, muxed=True)
         packet = self.legs[leg].open(datagram, source, now)
         if packet is None:
             if self.legs[leg].muxed and classify(datagram) is Kind.RTCP:
                 self.receive_rtcp(leg, datagram, source, now)
             return None
-        direction = self._directions[leg]
         return direction.forward(packet, source) if direction.opaque else direction.relay(packet, source, now)
 
-    def receive_rtcp(self, leg: int, datagram: bytes, source: Address, now: float) -> None:
-        """Nothing ever passes: RTCP describes the stream on its own side only. It ends here, or is dropped."""
-        if self._reporters and not self._directions[leg].opaque:
+    def receive_rtcp(self, leg: int, datagram: bytes, source: Address, now: float) -> tuple[bytes, Address] | None:
+        """What the other leg sends from its RTCP port: nothing where packets are opened, for RTCP describes the stream
+        on its own side only. There it ends, or is dropped."""
+        direction = self._directions[leg]
+        if direction.opaque:
+            return direction.forward_rtcp(datagram, source, muxed=False)
+        if self._reporters:
             self._reporters[leg].receive(datagram, source, now)
         else:
             self.legs[leg].reject(datagram)
+        return None
 
 
 def _rtcp_addresses(spec: StreamSpec | None) -> tuple[Address | None, Address | None] | None:

@@ -34,7 +34,7 @@ from cubeproxy.media.counters import (
     SENT_OCTETS,
     STRANGERS,
 )
-from cubeproxy.media.leg import UNSENDABLE, Leg
+from cubeproxy.media.leg import Leg
 from cubeproxy.media.numbering import Numbering
 from cubeproxy.protocols.errors import LocalProtocolError, RemoteProtocolError
 from cubeproxy.protocols.rtcp import (
@@ -95,17 +95,11 @@ class Reporter:
     def target(self) -> Address | None:
         """Where reports go: as learnt, as signalled, or to the port next to that of the packets."""
         leg = self.leg
-        spec, peer = leg.spec, leg.peer
-        if spec is None or peer is None:
+        if leg.spec is None or leg.peer is None:
             return None
         if leg.muxed:
-            return peer
-        if self._learnt is not None:
-            return self._learnt
-        signalled = spec.remote_rtcp
-        if peer == spec.remote and signalled is not None:
-            return None if signalled[1] == 0 or signalled[0] in UNSENDABLE else signalled
-        return (peer[0], peer[1] + 1) if peer[1] < 0xFFFF else None
+            return leg.peer
+        return self._learnt if self._learnt is not None else leg.rtcp_peer
 
     def receive(self, datagram: bytes, source: Address, now: float) -> None:
         """A datagram that may be a report of the peer. Counts what it is."""

@@ -188,7 +188,7 @@ class Worker:
             sock.setblocking(False)
             read = sock.recvfrom if sock.family == socket.AF_INET else _short_addresses(sock)
             receive: Receive = session.receive_rtcp if rtcp else session.receive
-            self._ports[sock.fileno()] = (read, receive, leg, sockets[2 - 2 * leg].sendto)
+            self._ports[sock.fileno()] = (read, receive, leg, sockets[2 - 2 * leg + rtcp].sendto)
             self._epoll.register(sock.fileno(), select.EPOLLIN)
 
     def _update(self, command: Update, _descriptors: list[int], now: float) -> None:

@@ -138,9 +138,7 @@ class NativeSession:
 
     def receive(self, leg: int, datagram: bytes, source: Address, now: float) -> tuple[bytes, Address] | None:
         answer = self.hook.ask(_datagram(leg, 0, datagram, source, now))
-        if not answer:
-            return None
-        return _addressed(answer)
+        return _addressed(answer) if answer else None
 
     def report_every(self, interval: float, now: float, wall: float) -> None:
         self.hook.tell(b"T" + struct.pack("!I", round(interval * 1000)) + _time(now) + _time(wall))
@@ -150,8 +148,9 @@ class NativeSession:
         answers = [self.hook.ask(b"Q" + bytes((leg,)) + _time(now)) for leg in (0, 1)]
         return [(leg, *_addressed(answer), self._muxed[leg]) for leg, answer in enumerate(answers) if answer]
 
-    def receive_rtcp(self, leg: int, datagram: bytes, source: Address, now: float) -> None:
-        assert self.hook.ask(_datagram(leg, 1, datagram, source, now)) == b""
+    def receive_rtcp(self, leg: int, datagram: bytes, source: Address, now: float) -> tuple[bytes, Address] | None:
+        answer = self.hook.ask(_datagram(leg, 1, datagram, source, now))
+        return _addressed(answer) if answer else None
 
 
 def _addressed(answer: bytes) -> tuple[bytes, Address]:

@@ -6,8 +6,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cubeproxy.media.counters import MALFORMED, RECEIVED, RECEIVED_OCTETS, RTCP_DROPPED, SENT, SENT_OCTETS, STRANGERS
+from cubeproxy.media.counters import (
+    MALFORMED,
+    RECEIVED,
+    RECEIVED_OCTETS,
+    RTCP_DROPPED,
+    RTCP_RECEIVED,
+    RTCP_SENT,
+    SENT,
+    SENT_OCTETS,
+    STRANGERS,
+)
 from cubeproxy.media.leg import PASS_THROUGH
+from cubeproxy.protocols.values import Address
 
 from .phones import Line, Phone, key
 
@@ -62,12 +73,63 @@ def test_a_leg_that_may_learn_learns_once() -> None:
     assert line.pass_on(0, line.phones[0].say(), ATTACKER) is None
 
 
-def test_rtcp_and_noise_end_here() -> None:
+REPORT = b"\x80\xc8\x00\x06" + bytes(range(24)) + bytes(14)  # as SRTCP: nothing here can tell
+
+
+def passed(line: Line, leg: int, datagram: bytes, source: Address | None = None) -> object:
+    """Through the RTCP ports."""
+    host, port = line.phones[leg].address
+    return line.session.receive_rtcp(leg, datagram, source or (host, port + 1), line.now)
+
+
+def test_rtcp_passes_as_it_is_between_the_ports_next_to_the_packets() -> None:
     line = opaque()
-    assert line.pass_on(0, b"\x80\xc8" + bytes(26)) is None
+    for leg in (0, 1):
+        host, port = line.phones[1 - leg].address
+        assert passed(line, leg, REPORT) == (REPORT, (host, port + 1))
+    assert [line.words(0, word) for word in (RTCP_RECEIVED, RTCP_SENT, RTCP_DROPPED, RECEIVED)] == [1, 1, 0, 0]
+
+
+def test_rtcp_goes_where_it_was_signalled_to_go() -> None:
+    line = opaque()
+    bare = {"send_key": None, "receive_key": None, "codec": PASS_THROUGH}
+    access, core = line.phones
+    line.negotiate(access.spec(**bare, remote_rtcp=("127.0.0.1", 4711)), core.spec(**bare))
+    assert passed(line, 1, REPORT) == (REPORT, ("127.0.0.1", 4711))
+    line.negotiate(access.spec(**bare, remote_rtcp=("127.0.0.1", 0)), core.spec(**bare))
+    assert passed(line, 1, REPORT) is None
+
+
+def test_muxed_rtcp_stays_with_the_packets() -> None:
+    line = opaque()
+    assert line.pass_on(0, REPORT) == (REPORT, line.phones[1].address)
+    assert line.words(0, RECEIVED) == 0
+
+
+def test_rtcp_of_a_stranger_and_what_is_none_go_nowhere() -> None:
+    line = opaque()
+    assert passed(line, 0, REPORT, ATTACKER) is None
+    assert line.pass_on(0, REPORT, ATTACKER) is None
+    assert line.words(0, STRANGERS) == 2
+    assert passed(line, 0, line.phones[0].say()) is None
     assert line.pass_on(0, b"\x00\x01" + bytes(26)) is None
-    assert line.words(0, RTCP_DROPPED) == 1
-    assert line.words(0, MALFORMED) == 1
+    assert line.words(0, MALFORMED) == 2
+
+
+def test_rtcp_goes_on_while_the_voice_is_held() -> None:
+    """RFC 3264 5.1: a direction is one of RTP, not of RTCP."""
+    line = opaque(sends=False, receives=False)
+    assert passed(line, 1, REPORT)
+    assert passed(line, 0, REPORT)
+
+
+def test_rtcp_follows_a_peer_that_was_learnt() -> None:
+    line = opaque(latch=True)
+    moved = ("127.0.0.77", 4999)
+    assert passed(line, 0, REPORT, ("127.0.0.77", 5000)) is None
+    assert line.pass_on(0, line.phones[0].say(), moved)
+    assert passed(line, 0, REPORT, ("127.0.0.77", 5000))
+    assert passed(line, 1, REPORT) == (REPORT, ("127.0.0.77", 5000))
 
 
 @pytest.mark.parametrize("changes", [{"sends": False}, {"remote": None}])

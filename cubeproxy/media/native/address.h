@@ -32,6 +32,16 @@ static inline int address_equal(const struct address *first, const struct addres
            !memcmp(&first->v6.sin6_addr, &second->v6.sin6_addr, sizeof first->v6.sin6_addr);
 }
 
+static inline int address_same_host(const struct address *first, const struct address *second)
+{
+    struct address other = *second;
+    if (first->any.sa_family == AF_INET6)
+        other.v6.sin6_port = first->v6.sin6_port;
+    else
+        other.v4.sin_port = first->v4.sin_port;
+    return address_equal(first, &other);
+}
+
 /* A literal as signalling writes it; false for anything else. */
 static inline int address_parse(struct address *address, const char *host, uint16_t port)
 {

@@ -121,9 +121,7 @@ static const char *receive(struct reader *reader)
     memcpy(data, reader->at, length);
     struct datagram datagram = {data, length, NULL};
     size_t size = 0;
-    if (rtcp)
-        session_receive_rtcp(&session, leg, &datagram, &source, now);
-    else if (session_receive(&session, leg, &datagram, &source, now)) {
+    if ((rtcp ? session_receive_rtcp : session_receive)(&session, leg, &datagram, &source, now)) {
         size = write_peer(out, datagram.to);
         memcpy(out + size, datagram.data, datagram.length);
         size += datagram.length;

@@ -115,6 +115,19 @@ uint32_t leg_protect_with(struct leg *leg, const struct master_key *old, uint32_
     return ssrc;
 }
 
+const struct address *leg_rtcp_peer(struct leg *leg)
+{
+    const struct spec *spec = &leg->spec;
+    if (!spec->present || !address_known(&leg->peer))
+        return NULL;
+    if (spec->has_rtcp && spec->has_remote && address_equal(&leg->peer, &spec->remote))
+        return address_sendable(&spec->rtcp) ? &spec->rtcp : NULL;
+    leg->next = leg->peer;
+    in_port_t *port = leg->next.any.sa_family == AF_INET6 ? &leg->next.v6.sin6_port : &leg->next.v4.sin_port;
+    *port = htons((uint16_t)(ntohs(*port) + 1));
+    return *port ? &leg->next : NULL;
+}
+
 void leg_reject(struct leg *leg, const uint8_t *datagram, size_t length)
 {
     if (!is_rtcp(datagram, length))

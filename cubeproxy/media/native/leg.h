@@ -19,6 +19,7 @@ struct leg {
     uint64_t *words;
     struct address peer;     /* where packets go */
     struct address accepts;  /* the one source of a clear leg */
+    struct address next;     /* the port next to the peer's, as asked for last */
     struct srtp_receiver *receiver;
     struct srtp_receiver *old;   /* the context before, until `old_until` */
     struct srtp_receiver *rival; /* the context that a restart of the peer's counter displaced */
@@ -45,6 +46,8 @@ uint32_t leg_protect_with(struct leg *leg, const struct master_key *old, uint32_
 int leg_open(struct leg *leg, uint8_t *datagram, size_t *length, const struct address *source, double now);
 /* An SRTCP packet under this key or, for a while, the one before; when it is good it is a clear compound. */
 enum srtp_verdict leg_open_rtcp(struct leg *leg, uint8_t *datagram, size_t *length, double now);
+/* Where RTCP goes: as signalled while packets go as signalled, else to the port next to theirs. NULL for nowhere. */
+const struct address *leg_rtcp_peer(struct leg *leg);
 /* Count what is not RTP. */
 void leg_reject(struct leg *leg, const uint8_t *datagram, size_t length);
 /* An accepted packet, newer than all before, came from elsewhere than we send to, or is the first. */

@@ -54,39 +54,15 @@ void reporter_renegotiated(struct reporter *reporter, int moved)
     reporter->octets_before = reporter->leg->words[SENT_OCTETS];
 }
 
-static int next_port(struct address *address)
-{
-    in_port_t *port = address->any.sa_family == AF_INET6 ? &address->v6.sin6_port : &address->v4.sin_port;
-    uint16_t next = (uint16_t)(ntohs(*port) + 1);
-    *port = htons(next);
-    return next != 0;
-}
-
 /* Where reports go: as learnt, as signalled, or to the port next to that of the packets. NULL for nowhere. */
 static const struct address *find_target(struct reporter *reporter)
 {
-    const struct leg *leg = reporter->leg;
-    const struct spec *spec = &leg->spec;
-    if (!spec->present || !address_known(&leg->peer))
+    struct leg *leg = reporter->leg;
+    if (!leg->spec.present || !address_known(&leg->peer))
         return NULL;
     if (leg->muxed)
         return &leg->peer;
-    if (address_known(&reporter->learnt))
-        return &reporter->learnt;
-    if (spec->has_rtcp && spec->has_remote && address_equal(&leg->peer, &spec->remote))
-        return address_sendable(&spec->rtcp) ? &spec->rtcp : NULL;
-    reporter->target = leg->peer;
-    return next_port(&reporter->target) ? &reporter->target : NULL;
-}
-
-static int same_host(const struct address *first, const struct address *second)
-{
-    struct address other = *second;
-    if (first->any.sa_family == AF_INET6)
-        other.v6.sin6_port = first->v6.sin6_port;
-    else
-        other.v4.sin_port = first->v4.sin_port;
-    return address_equal(first, &other);
+    return address_known(&reporter->learnt) ? &reporter->learnt : leg_rtcp_peer(leg);
 }
 
 /* Whether a clear leg's peer reports from there; behind a NAT (`latch`) its port is not known beforehand. */
@@ -97,7 +73,7 @@ static int expected(struct reporter *reporter, const struct address *source)
     if (target && address_equal(source, target))
         return 1;
     if (leg->spec.present && leg->spec.latch && !leg->unsettled && address_known(&leg->peer) &&
-        same_host(source, &leg->peer)) {
+        address_same_host(source, &leg->peer)) {
         reporter->learnt = *source;
         return 1;
     }

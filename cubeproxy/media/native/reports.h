@@ -12,7 +12,6 @@ struct reporter {
     const struct numbering *inbound, *outbound;
     double interval, epoch, next; /* s */
     struct address learnt;        /* where verified reports came from */
-    struct address target;        /* as found last */
     double sr_at;                 /* s, when the peer's last sender report came; with its SSRC and the middle of its time */
     uint32_t sr_source, sr_middle;
     uint32_t ssrc;

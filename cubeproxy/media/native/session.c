@@ -140,12 +140,36 @@ static int forward(struct direction *direction, struct leg *source, struct leg *
     return 1;
 }
 
+/* RTCP or SRTCP of a session that is not opened, on hold too (RFC 3264 5.1). Its port teaches nothing; its host must be
+ * known. */
+static int forward_rtcp(struct leg *source, struct leg *sink, struct datagram *datagram, const struct address *from,
+                        int muxed)
+{
+    if (!is_rtcp(datagram->data, datagram->length)) {
+        word_add(source->words, MALFORMED, 1);
+        return 0;
+    }
+    if (!address_known(&source->accepts) || !address_same_host(from, &source->accepts)) {
+        word_add(source->words, STRANGERS, 1);
+        return 0;
+    }
+    word_add(source->words, RTCP_RECEIVED, 1);
+    const struct address *to = muxed ? &sink->peer : leg_rtcp_peer(sink);
+    if (!to || !address_known(to))
+        return 0;
+    word_add(sink->words, RTCP_SENT, 1);
+    datagram->to = to;
+    return 1;
+}
+
 int session_receive(struct session *session, int leg, struct datagram *datagram, const struct address *from, double now)
 {
     struct leg *source = &session->legs[leg], *sink = &session->legs[1 - leg];
     struct direction *direction = &session->directions[leg];
     struct numbering *numbering = &direction->numbering;
     uint8_t *packet = datagram->data;
+    if (direction->opaque && is_rtcp(packet, datagram->length))
+        return forward_rtcp(source, sink, datagram, from, 1);
     if (!leg_open(source, packet, &datagram->length, from, now)) {
         if (source->muxed && is_rtcp(packet, datagram->length))
             session_receive_rtcp(session, leg, datagram, from, now);
@@ -194,13 +218,16 @@ int session_receive(struct session *session, int leg, struct datagram *datagram,
     return send_out(source, sink, datagram, place.index);
 }
 
-void session_receive_rtcp(struct session *session, int leg, struct datagram *datagram, const struct address *source,
-                          double now)
+int session_receive_rtcp(struct session *session, int leg, struct datagram *datagram, const struct address *source,
+                         double now)
 {
-    if (session->reporters && !session->directions[leg].opaque)
+    if (session->directions[leg].opaque)
+        return forward_rtcp(&session->legs[leg], &session->legs[1 - leg], datagram, source, 0);
+    if (session->reporters)
         reporter_receive(&session->reporters[leg], datagram->data, datagram->length, source, now);
     else
         leg_reject(&session->legs[leg], datagram->data, datagram->length);
+    return 0;
 }
 
 int session_report_every(struct session *session, double interval, double now, double wall)

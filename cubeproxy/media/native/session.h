@@ -38,10 +38,10 @@ int session_update(struct session *session, const struct spec specs[2], double n
 /* Turn a datagram from `source` on a leg's RTP port into what the other leg sends, in place. False when nothing does. */
 int session_receive(struct session *session, int leg, struct datagram *datagram, const struct address *source, double now);
 
-/* A datagram on a leg's RTCP port. Nothing ever passes: RTCP describes the stream on its own side only. It ends here,
- * or is dropped. */
-void session_receive_rtcp(struct session *session, int leg, struct datagram *datagram, const struct address *source,
-                          double now);
+/* A datagram on a leg's RTCP port: true when the other leg sends it from its own, which it never does where packets are
+ * opened, for RTCP describes the stream on its own side only. There it ends, or is dropped. */
+int session_receive_rtcp(struct session *session, int leg, struct datagram *datagram, const struct address *source,
+                         double now);
 
 /* Terminate RTCP from now on instead of dropping it: see reports.h. To be called before any update. False when there is no
  * memory. */

@@ -114,7 +114,9 @@ int port_receive(struct port *port, struct datagram *datagram, const struct addr
     struct session *session = &port->call->session;
     if (!port->rtcp)
         return session_receive(session, port->leg, datagram, source, now);
-    session_receive_rtcp(session, port->leg, datagram, source, now);
+    if (session_receive_rtcp(session, port->leg, datagram, source, now)) /* as rare as reports, and sent like them */
+        sendto(port->call->ports[3 - 2 * port->leg].fd, datagram->data, datagram->length, MSG_DONTWAIT | MSG_NOSIGNAL,
+               &datagram->to->any, address_length(datagram->to));
     return 0;
 }
 
