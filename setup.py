@@ -1,7 +1,8 @@
-"""What pyproject.toml cannot say: the native media worker, a program in C, and what `make compiled` compiles.
+"""What pyproject.toml cannot say: the native media engine in C, and what `make compiled` compiles.
 
-The worker is built as if it were an optional extension, which gives what that gives: a compiler that is missing or
-fails is a warning, an editable install gets it beside its sources, and a wheel that has it is marked for its platform.
+The engine has two faces, a program and a library. Both are built as if they were optional extensions, which gives what
+that gives: a compiler that is missing or fails is a warning, an editable install gets them beside their sources, and a
+wheel that has them is marked for its platform.
 With CUBEPROXY_COMPILE set the message path goes through mypyc too, from the same files; nothing else changes.
 """
 
@@ -15,40 +16,62 @@ from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
 FOLDER = Path("cubeproxy", "media", "native")
-PROGRAM = "cubeproxy-media-worker"
+FACES = {"worker": "cubeproxy-media-worker", "library": "libcubeproxy-media.so"}  # neither needs Python's headers
+OURS = {"worker": ("fuzz.c",), "library": ("fuzz.c", "hook.c", "main.c")}  # sources that a face does without
 COMPILED = ("cubeproxy/protocols/sip", "cubeproxy/protocols/sdp", "cubeproxy/protocols/sdes.py", "cubeproxy/border")
 OPTIONS = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra"]
 
 
-def is_worker(name: str) -> bool:
-    """Also asked with the last part of the name alone, when an editable build puts it beside its sources."""
-    return name.rpartition(".")[2] == "worker"
+def face_of(name: str) -> str:
+    """Which face an extension is, "" for none.
+
+    Also asked with the last part of the name alone, when an editable build puts it beside its sources.
+    """
+    last = name.rpartition(".")[2]
+    return last if last in FACES else ""
 
 
-class BuildWorker(build_ext):
-    """Links a program where an extension would be a library."""
+class BuildFaces(build_ext):
+    """Links a program, or a library that no interpreter imports, where an extension would be."""
 
     def get_ext_filename(self, fullname: str) -> str:
-        if not is_worker(fullname):
+        face = face_of(fullname)
+        if not face:
             return super().get_ext_filename(fullname)
-        return os.path.join(*fullname.split(".")[:-1], PROGRAM)
+        return os.path.join(*fullname.split(".")[:-1], FACES[face])
 
     def build_extension(self, ext: Extension) -> None:
-        if not is_worker(ext.name):
+        face = face_of(ext.name)
+        if not face:
             super().build_extension(ext)
             return
-        objects = self.compiler.compile(
-            ext.sources, output_dir=self.build_temp, extra_postargs=OPTIONS, depends=ext.depends
-        )
+        folder = os.path.join(self.build_temp, face)  # the same sources, compiled otherwise
+        options = OPTIONS if face == "worker" else [*OPTIONS, "-fPIC", "-fvisibility=hidden", "-DCUBEPROXY_LIBRARY"]
+        objects = self.compiler.compile(ext.sources, output_dir=folder, extra_postargs=options, depends=ext.depends)
         target = Path(self.get_ext_fullpath(ext.name))
         target.parent.mkdir(parents=True, exist_ok=True)
+        if face == "library":
+            self.compiler.link_shared_object(objects, str(target), libraries=["dl"], extra_postargs=["-Wl,-z,defs"])
+            return
         # libcrypto may come out of a library that wants this one symbol of an interpreter (see crypto.c).
         exported = ["-Wl,--export-dynamic-symbol=_Py_NoneStruct"]
         self.compiler.link_executable(objects, str(target), libraries=["dl"], extra_postargs=exported)
 
 
+def faces() -> list[Extension]:
+    return [
+        Extension(
+            f"cubeproxy.media.native.{face}",
+            sources=sorted(str(path) for path in FOLDER.glob("*.c") if path.name not in without),
+            depends=sorted(str(path) for path in FOLDER.glob("*.h")),
+            optional=True,
+        )
+        for face, without in OURS.items()
+    ]
+
+
 class PlatformWheel(bdist_wheel):
-    """The program needs a platform, but no particular Python."""
+    """The engine needs a platform, but no particular Python."""
 
     def get_tag(self) -> tuple[str, str, str]:
         if compiled:
@@ -68,14 +91,6 @@ def message_path() -> list[Extension]:
 compiled = message_path() if os.environ.get("CUBEPROXY_COMPILE") else []
 
 setup(
-    ext_modules=[
-        *compiled,
-        Extension(
-            "cubeproxy.media.native.worker",
-            sources=sorted(str(path) for path in FOLDER.glob("*.c")),
-            depends=sorted(str(path) for path in FOLDER.glob("*.h")),
-            optional=True,
-        ),
-    ],
-    cmdclass={"build_ext": BuildWorker, "bdist_wheel": PlatformWheel},
+    ext_modules=[*compiled, *faces()],
+    cmdclass={"build_ext": BuildFaces, "bdist_wheel": PlatformWheel},
 )

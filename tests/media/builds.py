@@ -10,10 +10,16 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from cubeproxy.media.native import NAME
+from cubeproxy.media.native import NAME, library
 
 SOURCES = Path(__file__).resolve().parents[2] / "cubeproxy" / "media" / "native"
-KINDS = {"plain": NAME, "asan": f"{NAME}-asan", "tsan": f"{NAME}-tsan"}
+KINDS = {
+    "plain": NAME,
+    "asan": f"{NAME}-asan",
+    "tsan": f"{NAME}-tsan",
+    "library": library.NAME,
+    "fuzz": f"{NAME}-fuzz",
+}
 KIND = os.environ.get("CUBEPROXY_NATIVE_BUILD", "plain")  # what the suites run against
 
 
@@ -31,7 +37,7 @@ def missing() -> str:
 
 
 def worker(kind: str = KIND) -> Path:
-    """The program. A build that fails is a failure of the test, with what the compiler said."""
+    """The program, or the library. A build that fails is a failure of the test, with what the compiler said."""
     complaint = _build(kind)
     assert not complaint, complaint
     return folder() / KINDS[kind]

@@ -1,4 +1,4 @@
-"""The packet path's tests run against every relay that there is: the Python one and the native one."""
+"""The packet path's tests run against every relay that there is: Python, and both faces of the native engine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from cubeproxy.media.native.library import Engine
 from cubeproxy.media.relay import Session
 
 from . import builds
@@ -23,13 +24,14 @@ RELAYED = (
     "test_reports_by_tshark",
     "test_sources",
 )
+RELAYS = ("python", "native", "library")
 PYTHON_ONLY = ("test_keys_are_never_shown",)  # looks at objects that only Python has
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     module = metafunc.module.__name__.rpartition(".")[2]
     if module in RELAYED:
-        relays = ["python"] if metafunc.function.__name__ in PYTHON_ONLY else ["python", "native"]
+        relays = ["python"] if metafunc.function.__name__ in PYTHON_ONLY else RELAYS
         metafunc.parametrize("relay", relays, indirect=True, scope="module")
 
 
@@ -41,6 +43,11 @@ def relay(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     if builds.missing():
         pytest.skip(builds.missing())
+    if request.param == "library":
+        Line.make_session = Engine(builds.worker("library")).session
+        yield
+        Line.make_session = Session
+        return
     program = builds.worker()
     sessions: list[NativeSession] = []
 

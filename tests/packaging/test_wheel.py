@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from cubeproxy.media import native
+from cubeproxy.media.native import library
+from tests.media import builds
+
 DEMO_LIMIT = 180  # s; under a minute on an idle machine
 
 
@@ -52,6 +56,15 @@ def test_the_wheel_has_certificates_profiles_and_configurations(root: Path, whee
     shipped = [*root.glob("certs/*.toml"), *root.glob("lab/configs/*")]
     assert shipped
     assert {file.name for file in shipped} <= names
+
+
+def test_both_faces_of_the_native_engine_are_in_the_wheel(wheel: Path) -> None:
+    if builds.missing():
+        pytest.skip(builds.missing())
+    names = zipfile.ZipFile(wheel).namelist()
+    for name in (native.NAME, library.NAME):
+        assert f"cubeproxy/media/native/{name}" in names
+    assert wheel.name.split("-")[2:4] == ["py3", "none"], "they need a platform, but no particular Python"
 
 
 def test_no_key_and_no_test_is_in_the_wheel(wheel: Path) -> None:

@@ -14,7 +14,9 @@
 CRYPTO_FUNCTIONS(DEFINE)
 #undef DEFINE
 
+#ifndef CUBEPROXY_LIBRARY /* there the interpreter is */
 __attribute__((visibility("default"))) char _Py_NoneStruct[64];
+#endif
 
 /* The first function that the library lacks, NULL when it has all of them. */
 static const char *bind(void *library)

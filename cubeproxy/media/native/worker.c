@@ -182,7 +182,8 @@ static void orphan(struct worker *worker, double now)
     worker->backend->forget_seam(worker);
     worker->orphaned = 1;
     close(worker->seam);
-    signal(SIGTERM, SIG_DFL); /* a service manager that stops us now cuts no call that signalling still drains */
+    if (!worker->lodger)
+        signal(SIGTERM, SIG_DFL); /* a service manager that stops us now cuts no call that signalling still drains */
     for (int bucket = 0; bucket < BUCKETS; bucket++)
         for (struct call *call = worker->calls[bucket]; call; call = call->next)
             silent_since(call, now);

@@ -59,6 +59,7 @@ struct worker {
     unsigned wait; /* us that packets may wait for others, so that one turn serves many */
     int seam;
     int orphaned, done;
+    int lodger; /* in a process that is somebody else's: its signals are not ours */
     double lease, idle, lease_end; /* s */
     double interval;      /* s between reports of a leg, 0 while RTCP is dropped */
     double told_at;       /* s, until when the buckets' reports have been seen to */
