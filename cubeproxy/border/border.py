@@ -47,7 +47,7 @@ from cubeproxy.protocols.sip.message import (
 )
 from cubeproxy.protocols.sip.timers import Timers
 from cubeproxy.protocols.sip.tokens import Tokens
-from cubeproxy.protocols.values import Flow, MediaLost, MediaRefused, MediaReserved, Severity, Side
+from cubeproxy.protocols.values import Flow, MediaLost, MediaMoved, MediaRefused, MediaReserved, Severity, Side
 
 METHODS = (
     "INVITE",
@@ -100,7 +100,7 @@ class Border:
         match event:
             case MessageArrived():
                 self._message(event.flow, event, now)
-            case MediaReserved() | MediaRefused() | MediaLost():
+            case MediaReserved() | MediaRefused() | MediaLost() | MediaMoved():
                 self.calls.media(event, now)
             case FlowClosed():
                 self.registrations.flow_lost(event.flow)

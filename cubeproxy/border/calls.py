@@ -35,6 +35,7 @@ from cubeproxy.protocols.values import (
     Flow,
     MediaEvent,
     MediaLost,
+    MediaMoved,
     MediaRefused,
     MediaReserved,
     Path,
@@ -186,10 +187,10 @@ class Calls:
                 call.receive(Input.NO_ACK, "no-ack", now)
 
     def media(self, event: MediaEvent, now: float) -> None:
-        if isinstance(event, MediaLost):
-            lost = self._sessions.get(event.session)
-            if lost is not None:
-                lost.receive(Input.MEDIA_LOST, event, now)
+        if isinstance(event, MediaLost | MediaMoved):
+            carried = self._sessions.get(event.session)
+            if carried is not None:
+                carried.receive(Input.MEDIA_LOST if isinstance(event, MediaLost) else Input.MEDIA_MOVED, event, now)
             return
         call = self._calls.get(event.ticket)
         if isinstance(event, MediaRefused):

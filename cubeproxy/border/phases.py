@@ -31,3 +31,4 @@ class Input(IntEnum):
     LIMIT = 12  # ringing too long, session expired, draining
     FAIL = 13  # the attempt cannot be made, with nothing out on the called leg
     GIVE_UP = 14  # what the called side said ends the attempt
+    MEDIA_MOVED = 15  # another engine carries it, and what we send needs new keys

@@ -1,10 +1,11 @@
 """SRTP and SRTCP over libsrtp (RFC 3711, RFC 7714), one object for each direction of a stream.
 
-The only file that knows pylibsrtp. Three things that its interface lacks are done here:
+Three things that pylibsrtp's interface lacks are done here and in `libsrtp`, the only file that knows it:
 
 * the index of a packet (rollover counter and sequence number) is kept beside the session, by the rule of
   RFC 3711 3.3.1, so that it can be shown, stored and given back to a session that starts later. Such a session
-  is led there by packets of our own, one for each quarter of the sequence space, that never leave this process;
+  is told its rollover counter; where libsrtp does not let us, it is led there by packets of our own, one for each
+  quarter of the sequence space, that never leave this process;
 * the master key identifier is put before the tag of an AES-CM packet (RFC 3711 3.1) and at the very end of a
   GCM packet (RFC 7714 8), and taken off again;
 * failures have types.
@@ -15,9 +16,9 @@ A received packet is never trusted before its tag is verified: nothing here move
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 
-import pylibsrtp
-
+from cubeproxy.protocols import libsrtp
 from cubeproxy.protocols.errors import LocalProtocolError, RemoteProtocolError
 from cubeproxy.protocols.rtp import HEADER
 from cubeproxy.protocols.suites import MasterKey, Suite
@@ -28,12 +29,6 @@ MAX_PACKET = 1500 - 16 - 128  # octets of a clear packet: pylibsrtp's buffer les
 MAX_PROTECTED = 1500
 MAX_ROLLOVERS = 4096  # how far a restored session can be led: 62 days at 20 ms
 
-_PROFILES = {
-    Suite.AES_CM_128_HMAC_SHA1_80: pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
-    Suite.AES_CM_128_HMAC_SHA1_32: pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_32,
-    Suite.AEAD_AES_128_GCM: pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
-    Suite.AEAD_AES_256_GCM: pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
-}
 _AEAD = (Suite.AEAD_AES_128_GCM, Suite.AEAD_AES_256_GCM)
 _EMPTY_REPORT = struct.Struct("!BBHI")
 _STEP = 0x4000  # a quarter of the sequence space: the farthest that every index estimate follows
@@ -78,16 +73,10 @@ def estimate_index(last: int, sequence: int) -> int:
     return rollovers << 16 | sequence
 
 
-def _session(key: MasterKey, ssrc: int | None, window: int) -> pylibsrtp.Session:
-    """A session that sends as `ssrc`, or receives whatever comes when it is None."""
-    kind = pylibsrtp.Policy.SSRC_ANY_INBOUND if ssrc is None else pylibsrtp.Policy.SSRC_SPECIFIC
-    policy = pylibsrtp.Policy(key.master, kind, ssrc or 0, _PROFILES[key.suite])
-    policy.window_size = window
-    return pylibsrtp.Session(policy)
-
-
 def _approach(index: int, ssrc: int) -> list[bytes]:
-    """Empty packets that lead a new session to `index`, the last of them having it."""
+    """Empty packets that lead a new session to `index`, the last of them having it: one where it knows the rollover."""
+    if libsrtp.ROLLOVERS is not None:
+        return [HEADER.pack(0x80, 0, index & 0xFFFF, 0, ssrc)]
     if index >> 16 > MAX_ROLLOVERS:
         raise LocalProtocolError(f"SRTP: no session can be led to rollover {index >> 16}")
     return [HEADER.pack(0x80, 0, step & 0xFFFF, 0, ssrc) for step in range(index % _STEP, index + 1, _STEP)]
@@ -117,12 +106,14 @@ class SrtpSender:
         self.ssrc = ssrc
         self.index = resume
         self._key = key
-        self._session = _session(key, ssrc, WINDOW)
+        self._session = libsrtp.session(key, ssrc, WINDOW)
         self._left = key.lifetime if key.lifetime is not None else 1 << 48
         self._after_rtp = _after_mki(key.suite, sizes.tag)
         self._after_rtcp = _after_mki(key.suite, sizes.rtcp_tag)
         if resume is not None:
             self._left = max(self._left - resume - 1, 0)  # packets are never more than indices
+            if libsrtp.ROLLOVERS is not None:
+                libsrtp.ROLLOVERS.set(self._session, ssrc, resume >> 16)
             for packet in _approach(resume, ssrc):
                 self._session.protect(packet)
         self.rtcp_index = 0  # of the report protected last, 0 before any
@@ -135,7 +126,7 @@ class SrtpSender:
             raise KeyExpired("SRTP: the lifetime of the sending key is over")
         try:
             protected: bytes = self._session.protect(packet)
-        except (pylibsrtp.Error, ValueError) as error:
+        except (libsrtp.Error, ValueError) as error:
             raise LocalProtocolError(f"SRTP: cannot protect: {error}") from None
         self._left -= 1
         sequence = packet[2] << 8 | packet[3]
@@ -147,7 +138,7 @@ class SrtpSender:
         """The protected compound, with its four-octet index (RFC 3711 3.4)."""
         try:
             protected: bytes = self._session.protect_rtcp(packet)
-        except (pylibsrtp.Error, ValueError) as error:
+        except (libsrtp.Error, ValueError) as error:
             raise LocalProtocolError(f"SRTCP: cannot protect: {error}") from None
         self.rtcp_index += 1
         mki = self._key.mki
@@ -168,20 +159,30 @@ class _Context:
     An SSRC of which only SRTCP came has the index -1.
     """
 
-    __slots__ = ("indices", "key", "session")
+    __slots__ = ("_window", "indices", "key", "session")
 
     def __init__(self, key: MasterKey, window: int) -> None:
         self.key = key
-        self.session = _session(key, None, window)
+        self._window = window
+        self.session = libsrtp.session(key, None, window)
         self.indices: dict[bytes, int] = {}
 
     def lead(self, ssrc: bytes, index: int) -> None:
         """Put a source that the session does not hold yet to `index`, as if that packet had just come."""
         number = int.from_bytes(ssrc, "big")
-        sender = _session(self.key, number, WINDOW)
+        sender = libsrtp.session(self.key, number, WINDOW)
+        if libsrtp.ROLLOVERS is not None:
+            libsrtp.ROLLOVERS.set(sender, number, index >> 16)
+            self.session.add_stream(libsrtp.policy(self.key, number, self._window))
+            libsrtp.ROLLOVERS.set(self.session, number, index >> 16)
         for packet in _approach(index, number):
             self.session.unprotect(sender.protect(packet))
         self.indices[ssrc] = index
+
+    def where(self, packet: bytes, rollovers: Iterable[int]) -> int | None:
+        """The first of these rollovers at which a packet without its MKI verifies. Nothing moves."""
+        trial = _Trial(self.key, int.from_bytes(packet[8:12], "big"))
+        return next((one for one in rollovers if trial.verifies(packet, one)), None)
 
 
 class SrtpReceiver:
@@ -218,7 +219,7 @@ class SrtpReceiver:
         last = self._source(context, ssrc)
         try:
             plain: bytes = context.session.unprotect(packet)
-        except pylibsrtp.Error as error:
+        except libsrtp.Error as error:
             raise _failure(error) from None
         sequence = packet[2] << 8 | packet[3]
         index = sequence if last < 0 else max(last, estimate_index(last, sequence))
@@ -237,7 +238,7 @@ class SrtpReceiver:
         last = self._source(context, ssrc)
         try:
             plain: bytes = context.session.unprotect_rtcp(packet)
-        except pylibsrtp.Error as error:
+        except libsrtp.Error as error:
             raise _failure(error) from None
         context.indices[ssrc] = last
         return plain
@@ -251,25 +252,46 @@ class SrtpReceiver:
         self._move(context, ssrc.to_bytes(4, "big"), index)
         self.ssrc, self.index = ssrc, index
 
-    def resynchronise(self, packet: bytes) -> bytes:
-        """Try a packet that fails at rollover 0 and one rollover either way, and stay where it verifies.
+    def search(self, packet: bytes, rollovers: Iterable[int]) -> bytes:
+        """Try a packet that fails at these rollovers in turn, and go on from the first where it verifies.
 
-        Peers restart their counter over a re-INVITE that keeps the key, and we may join a stream late. Only for
-        such a moment, after repeated failures: moving back makes old packets acceptable again. AuthenticationFailed
-        when nothing fits.
+        For a stream that we join late: SDES and SCCP carry no counter (RFC 4568 6.4). A source that is known is only
+        ever moved forward, or packets of its past would become acceptable. AuthenticationFailed when nothing
+        fits; nothing has moved then. A try costs one tag, and is one guess at it: the caller limits their number.
         """
+        context, bare = self._named(packet)
+        ssrc, sequence = packet[8:12], packet[2] << 8 | packet[3]
+        last = self._source(context, ssrc)
+        return self._settle(context, packet, bare, (one for one in rollovers if one << 16 | sequence > last))
+
+    def resynchronise(self, packet: bytes) -> bytes:
+        """The same for a known source at rollover 0 and one rollover either way.
+
+        Peers restart their counter over a re-INVITE that keeps the key. Only for such a moment, after repeated
+        failures: moving back makes old packets acceptable again.
+        """
+        context, bare = self._named(packet)
+        near = max(self._source(context, packet[8:12]), 0) >> 16
+        return self._settle(context, packet, bare, sorted({0, near + 1, max(near - 1, 0)}))
+
+    def rollover(self, ssrc: int, mki: bytes = b"") -> int | None:
+        """The rollover counter of a source, None for one of which nothing was verified."""
+        context = self._only or self._contexts[mki]
+        index = context.indices.get(ssrc.to_bytes(4, "big"), -1)
+        return index >> 16 if index >= 0 else None
+
+    def _named(self, packet: bytes) -> tuple[_Context, bytes]:
+        """The context that a packet is for, and the packet without its MKI."""
         if not 12 + self._sizes.tag + self._mki <= len(packet) <= MAX_PROTECTED + self._mki:
             raise SrtpError("SRTP: impossible length")
-        context, bare = (self._only, packet) if self._only else self._take_mki(packet, self._after_rtp)
-        ssrc, sequence = packet[8:12], packet[2] << 8 | packet[3]
-        rollovers = max(self._source(context, ssrc), 0) >> 16
-        for candidate in sorted({0, rollovers + 1, max(rollovers - 1, 0)}):
-            before = (candidate << 16 | sequence) - 1
-            trial = _Context(context.key, self._window)
-            if _verifies(trial, ssrc, before, bare):
-                self._move(context, ssrc, before)
-                return self.unprotect(packet)
-        raise AuthenticationFailed("SRTP: verifies at no rollover that is near")
+        return (self._only, packet) if self._only else self._take_mki(packet, self._after_rtp)
+
+    def _settle(self, context: _Context, packet: bytes, bare: bytes, rollovers: Iterable[int]) -> bytes:
+        found = context.where(bare, rollovers)
+        if found is None:
+            raise AuthenticationFailed("SRTP: verifies at none of the rollovers")
+        self._move(context, packet[8:12], (found << 16 | packet[2] << 8 | packet[3]) - 1)
+        return self.unprotect(packet)
 
     def _move(self, context: _Context, ssrc: bytes, index: int) -> None:
         if context.indices.pop(ssrc, None) is not None:
@@ -299,15 +321,34 @@ class SrtpReceiver:
         return f"SrtpReceiver({keys}, ssrc={self.ssrc}, index={self.index})"
 
 
-def _verifies(trial: _Context, ssrc: bytes, before: int, packet: bytes) -> bool:
-    if before >= 0:
-        trial.lead(ssrc, before)
-    try:
-        trial.session.unprotect(packet)
-    except pylibsrtp.Error:
-        return False
-    return True
+class _Trial:
+    """A stream of its own to try packets on. One that fails leaves it as it was."""
+
+    __slots__ = ("_key", "_session", "_ssrc")
+
+    def __init__(self, key: MasterKey, ssrc: int) -> None:
+        self._key = key
+        self._ssrc = ssrc
+        self._session = libsrtp.session(key, ssrc, WINDOW)
+
+    def verifies(self, packet: bytes, rollover: int) -> bool:
+        if libsrtp.ROLLOVERS is not None:
+            libsrtp.ROLLOVERS.set(self._session, self._ssrc, rollover)
+            session = self._session
+        else:
+            session = self._led((rollover << 16 | packet[2] << 8 | packet[3]) - 1)
+        try:
+            session.unprotect(packet)
+        except libsrtp.Error:
+            return False
+        return True
+
+    def _led(self, before: int) -> libsrtp.Session:
+        context = _Context(self._key, WINDOW)
+        if before >= 0:
+            context.lead(self._ssrc.to_bytes(4, "big"), before)
+        return context.session
 
 
-def _failure(error: pylibsrtp.Error) -> SrtpError:
+def _failure(error: libsrtp.Error) -> SrtpError:
     return _FAILURES.get(str(error), SrtpError)(f"SRTP: {error}")

@@ -25,6 +25,7 @@ from cubeproxy.protocols.values import (
     MediaCommand,
     MediaEvent,
     MediaLost,
+    MediaMoved,
     MediaRefused,
     MediaReserved,
     Severity,
@@ -185,7 +186,7 @@ class TranscodingService:
                     self._listener.close_one(connection, "given up")
                 case Event():
                     self._on_report(effect)
-                case MediaReserved() | MediaRefused() | MediaLost():
+                case MediaReserved() | MediaRefused() | MediaLost() | MediaMoved():
                     self._loop.call_soon(self._on_event, effect)
                 case _:
                     self._media.handle(effect)

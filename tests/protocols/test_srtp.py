@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cubeproxy.protocols import rtp
+from cubeproxy.protocols import libsrtp, rtp
 from cubeproxy.protocols.errors import LocalProtocolError, RemoteProtocolError
 from cubeproxy.protocols.srtp import (
     MAX_PACKET,
@@ -298,6 +298,16 @@ class TestMki:
                 SrtpReceiver(one, other)
 
 
+@pytest.fixture(params=["told", "led"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How a session gets to a rollover: by libsrtp's own function, or by packets where that is not exported."""
+    assert libsrtp.ROLLOVERS is not None, "the wheel that we pin exports it"
+    if request.param == "led":
+        monkeypatch.setattr(libsrtp, "ROLLOVERS", None)
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("way")
 class TestResume:
     @pytest.mark.parametrize("index", [0, 1, 70, 65535, 65536, 200_000, 7 * 65536 + 3])
     def test_a_stream_goes_on_where_another_process_left_it(self, suite: Suite, index: int) -> None:
@@ -329,11 +339,85 @@ class TestResume:
         assert SrtpSender(key_of(suite, lifetime=100), SSRC, resume=50).packets_left == 49
         assert SrtpSender(key_of(suite, lifetime=100), SSRC, resume=500).packets_left == 0
 
-    def test_no_session_is_led_round_the_world(self, key: MasterKey) -> None:
-        with pytest.raises(LocalProtocolError):
-            SrtpSender(key, SSRC, resume=(MAX_ROLLOVERS + 1) << 16)
+    def test_no_session_is_led_round_the_world(self, key: MasterKey, way: str) -> None:
+        index = (MAX_ROLLOVERS + 1) << 16 | 7
+        if way == "led":
+            with pytest.raises(LocalProtocolError):
+                SrtpSender(key, SSRC, resume=index)
+        else:
+            assert SrtpSender(key, SSRC, resume=index).protect(clear(index + 1)) == judged(key, index + 1)
+
+    def test_a_source_tells_its_rollover(self, key: MasterKey) -> None:
+        receiver = SrtpReceiver(key)
+        assert receiver.rollover(SSRC) is None
+        receiver.resume(SSRC, 5 << 16 | 9)
+        assert receiver.rollover(SSRC) == 5
+        receiver.unprotect(judged(key, 5 << 16 | 10))
+        if libsrtp.ROLLOVERS is not None:
+            assert libsrtp.ROLLOVERS.get(receiver._contexts[b""].session, SSRC) == 5
 
 
+def test_libsrtp_knows_no_rollover_of_a_stranger(key: MasterKey) -> None:
+    session = libsrtp.session(key, SSRC, 64)
+    assert libsrtp.ROLLOVERS is not None
+    with pytest.raises(libsrtp.Error):
+        libsrtp.ROLLOVERS.get(session, SSRC + 1)
+    with pytest.raises(libsrtp.Error):
+        libsrtp.ROLLOVERS.set(session, SSRC + 1, 1)
+
+
+@pytest.mark.usefixtures("way")
+class TestSearch:
+    """A stream that is joined after some of its wraps: nobody told us the rollover counter."""
+
+    @pytest.mark.parametrize("index", [9, 65536, 2 * 65536 + 40000, 5 * 65536 + 65535])
+    def test_it_is_found_and_followed(self, suite: Suite, index: int) -> None:
+        key = key_of(suite, mki=b"m")
+        sender, receiver = SrtpSender(key, SSRC, resume=index), SrtpReceiver(key)
+        packet = sender.protect(clear(index + 1))
+        assert receiver.search(packet, range(8)) == clear(index + 1)
+        assert receiver.index == index + 1
+        assert receiver.unprotect(sender.protect(clear(index + 2))) == clear(index + 2)
+        with pytest.raises(Replayed):
+            receiver.unprotect(packet)
+
+    def test_not_beyond_the_rollovers_that_were_named(self, key: MasterKey) -> None:
+        receiver = SrtpReceiver(key)
+        with pytest.raises(AuthenticationFailed):
+            receiver.search(judged(key, 3 << 16), range(3))
+        assert receiver.index is None
+        assert receiver.search(judged(key, 3 << 16), range(4)) == clear(3 << 16)
+
+    def test_a_known_source_is_only_moved_forward(self, key: MasterKey) -> None:
+        """A packet from before a wrap, played to us first, must not keep us there; nor may one lead us back."""
+        receiver = SrtpReceiver(key)
+        receiver.unprotect(judged(key, 100))
+        assert receiver.search(judged(key, 2 * 65536 + 90), range(8)) == clear(2 * 65536 + 90)
+        for index in (101, 65536 + 91, 2 * 65536 + 90):
+            with pytest.raises(AuthenticationFailed):
+                receiver.search(judged(key, index), range(8))
+        assert receiver.unprotect(judged(key, 2 * 65536 + 91)) == clear(2 * 65536 + 91)
+
+    def test_a_forgery_moves_nothing(self, key: MasterKey) -> None:
+        receiver = SrtpReceiver(key)
+        receiver.unprotect(judged(key, 5))
+        for packet in (forged(judged(key, 70000)), judged(key_of(key.suite, first=9), 70000), b"short"):
+            with pytest.raises(SrtpError):
+                receiver.search(packet, range(8))
+        assert receiver.index == 5
+        assert receiver.unprotect(judged(key, 6)) == clear(6)
+        with pytest.raises(Replayed):
+            receiver.unprotect(judged(key, 5))
+
+    def test_sources_are_bounded_here_too(self, key: MasterKey) -> None:
+        receiver = SrtpReceiver(key)
+        for ssrc in range(MAX_SOURCES):
+            receiver.unprotect(judged(key, 1, ssrc=ssrc))
+        with pytest.raises(TooManySources):
+            receiver.search(judged(key, 70000), range(8))
+
+
+@pytest.mark.usefixtures("way")
 class TestResynchronise:
     def fails(self, receiver: SrtpReceiver, packet: bytes) -> None:
         with pytest.raises(AuthenticationFailed):
