@@ -58,7 +58,9 @@ class Call:
         self.request = caller.invite
         self.body = description_of(caller.invite)
         plan = calls.plan
-        self.negotiation = Negotiation(caller.peer, called.peer, plan.personality, calls.octets, plan.signalling)
+        self.negotiation = Negotiation(
+            caller.peer, called.peer, plan.personality, calls.octets, plan.signalling, farms=plan.farms
+        )
         self.reliable = Reliable()
         self.need = Need.RELAY
         self.state = State.RESERVING

@@ -49,7 +49,12 @@ FAILURES = {
     "srtp-refused": Failure(
         488, "SRTP is not configured on dial peer", fix="configure `srtp` or `srtp fallback` on the dial peer"
     ),
-    "pass-thru-needs-savp": Failure(415, "SRTP pass-thru needs RTP/SAVP"),
+    "pass-thru-needs-savp": Failure(
+        415, "SRTP pass-thru needs RTP/SAVP", fix="offer RTP/SAVP with a=crypto, or configure `srtp` on both dial peers"
+    ),
+    "pass-thru-one-side": Failure(
+        488, "SRTP pass-thru is not configured on both dial peers", fix="configure `srtp pass-thru` on both dial peers"
+    ),
     "no-suite": Failure(488, "No common SRTP crypto suite", fix="see `voice class srtp-crypto` on the dial peer"),
     "no-codec": Failure(488, "No common codec", fix="see `codec` and `voice-class codec` on both dial peers"),
     "no-audio": Failure(488, "No usable audio stream in session description"),

@@ -1,14 +1,19 @@
-"""What one leg may offer or accept, and what has to stand between two legs, as tables.
+"""What one leg may offer or accept, what has to stand between two legs, and which keys that can be given, as tables.
 
-Two decisions: `accept` says what an offer may become on the leg it came in on (vendor: `srtp`, `srtp fallback`,
-`srtp negotiate cisco`, `srtp pass-thru`), INTERWORKING what the pair of legs takes.
+Three decisions: ACCEPT says what an offer becomes on the leg it came in on (vendor: `srtp`, `srtp fallback`,
+`srtp negotiate cisco`, `srtp pass-thru`), INTERWORKING what the pair of legs takes, CARRIES which suites may be chosen
+or offered then. Which suites a dial peer has at all (`voice class srtp-crypto`, `srtp-auth`, the release's defaults) is
+the plan's to say.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
 
 from cubeproxy.config.model import Personality, SrtpPolicy
+from cubeproxy.protocols.suites import Suite
 from cubeproxy.protocols.values import Need
 
 
@@ -17,6 +22,7 @@ class Kind(Enum):
 
     SRTP = "SRTP"
     RTP = "RTP"
+    OPAQUE = "SRTP pass-thru"  # SRTP whose keys the far ends have agreed on; nothing of ours opens it
 
 
 # policy, profile offered -> the kind it becomes, or the cause of the refusal (a key of FAILURES).
@@ -28,7 +34,7 @@ ACCEPT: dict[tuple[SrtpPolicy, Kind], Kind | str] = {
     (SrtpPolicy.FALLBACK, Kind.RTP): Kind.RTP,
     (SrtpPolicy.OFF, Kind.SRTP): "srtp-refused",
     (SrtpPolicy.OFF, Kind.RTP): Kind.RTP,
-    (SrtpPolicy.PASS_THRU, Kind.SRTP): "srtp-refused",
+    (SrtpPolicy.PASS_THRU, Kind.SRTP): Kind.OPAQUE,
     (SrtpPolicy.PASS_THRU, Kind.RTP): "pass-thru-needs-savp",
 }
 
@@ -37,10 +43,11 @@ FIRST_OFFER = {
     SrtpPolicy.STRICT: Kind.SRTP,
     SrtpPolicy.FALLBACK: Kind.SRTP,
     SrtpPolicy.OFF: Kind.RTP,
-    SrtpPolicy.PASS_THRU: Kind.SRTP,
+    SrtpPolicy.PASS_THRU: Kind.OPAQUE,
 }
 
-# one leg, the other leg, personality -> what it needs, reason shown to the operator
+# one leg, the other leg, personality -> what it needs, reason shown to the operator.
+# A pair that is missing cannot be: pass-thru takes both dial peers (vendor: SRTP-SRTP pass-through).
 INTERWORKING: dict[tuple[Kind, Kind, Personality], tuple[Need, str]] = {
     (Kind.SRTP, Kind.RTP, Personality.IOS): (Need.TRANSCODER, "SRTP-RTP on IOS needs a DSP"),
     (Kind.RTP, Kind.SRTP, Personality.IOS): (Need.TRANSCODER, "SRTP-RTP on IOS needs a DSP"),
@@ -50,6 +57,35 @@ INTERWORKING: dict[tuple[Kind, Kind, Personality], tuple[Need, str]] = {
     (Kind.SRTP, Kind.SRTP, Personality.IOSXE): (Need.CRYPTO, "each leg has its own keys"),
     (Kind.RTP, Kind.RTP, Personality.IOS): (Need.RELAY, "clear on both sides"),
     (Kind.RTP, Kind.RTP, Personality.IOSXE): (Need.RELAY, "clear on both sides"),
+    (Kind.OPAQUE, Kind.OPAQUE, Personality.IOS): (Need.RELAY, "pass-thru: the keys are those of the far ends"),
+    (Kind.OPAQUE, Kind.OPAQUE, Personality.IOSXE): (Need.RELAY, "pass-thru: the keys are those of the far ends"),
+}
+
+
+@dataclass(slots=True, frozen=True)
+class Keys:
+    """Master keys that may be chosen: of these suites, and whether one may have a master key identifier (MKI)."""
+
+    suites: tuple[Suite, ...] = tuple(Suite)
+    mki: bool = True
+    why: str = ""  # what sets the limit
+
+
+ANY = Keys()
+
+# need, whether a farm may be the transcoder -> the keys that whoever does the work can be told.
+# SCCP's MediaEncryption has 16 octets for a key, and of an MKI a flag without the value.
+CARRIES: dict[tuple[Need, bool], Keys] = {
+    (Need.RELAY, False): ANY,
+    (Need.RELAY, True): ANY,
+    (Need.CRYPTO, False): ANY,
+    (Need.CRYPTO, True): ANY,
+    (Need.TRANSCODER, False): ANY,
+    (Need.TRANSCODER, True): Keys(
+        (Suite.AEAD_AES_128_GCM, Suite.AES_CM_128_HMAC_SHA1_80, Suite.AES_CM_128_HMAC_SHA1_32),
+        mki=False,
+        why="SCCP carries no AES-256 key and no MKI to a DSP farm",
+    ),
 }
 
 
@@ -58,3 +94,8 @@ def accept(policy: SrtpPolicy, negotiate_cisco: bool, offered: Kind) -> Kind | s
     if policy is SrtpPolicy.OFF and negotiate_cisco and offered is Kind.SRTP:
         return Kind.RTP
     return ACCEPT[policy, offered]
+
+
+def carried(suites: Sequence[Suite], keys: Keys) -> tuple[Suite, ...]:
+    """Those of a dial peer's suites that `keys` admits, in its order."""
+    return tuple(suite for suite in suites if suite in keys.suites)

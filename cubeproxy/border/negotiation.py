@@ -2,16 +2,17 @@
 
 A negotiated `Session` is immutable; a re-INVITE builds the next one and keeps the ports. Three
 rules: a description is rebuilt from what was understood, never passed on; each leg has its own keys;
-a key of ours stays as long as its suite does, so that hold and resume re-key nothing (RFC 4568 7.1.4).
+a key of ours stays as long as its suite does, so that hold and resume re-key nothing (RFC 4568 7.1.4). The exception to
+the second is `srtp pass-thru`: there keys, suites that we do not know and payload types are those of the far ends.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 from secrets import token_bytes
 
+from cubeproxy.border.crypto_lines import choose_line, passing_answer, passing_lines, taken_line
 from cubeproxy.border.descriptions import (
     EVENTS,
     Formats,
@@ -24,19 +25,19 @@ from cubeproxy.border.descriptions import (
     parse_description,
     renumbered,
 )
-from cubeproxy.border.interworking import FIRST_OFFER, INTERWORKING, Kind, accept
+from cubeproxy.border.interworking import ANY, CARRIES, FIRST_OFFER, INTERWORKING, Keys, Kind, accept, carried
 from cubeproxy.border.offer_answer import Input, Meaning, OfferAnswer
 from cubeproxy.border.plan import Peer
 from cubeproxy.config.model import Personality, SrtpPolicy
 from cubeproxy.protocols.errors import CubeError, RemoteProtocolError
-from cubeproxy.protocols.sdes import CryptoLine, choose, fresh, offered, read_lines
+from cubeproxy.protocols.sdes import CryptoLine, fresh
 from cubeproxy.protocols.sdp import Direction, Media, SessionDescription, audio, describe
 from cubeproxy.protocols.suites import MasterKey, Suite
-from cubeproxy.protocols.values import Address, Need, Side, StreamSpec
+from cubeproxy.protocols.values import PASS_THROUGH, Address, Need, Side, StreamSpec
 
-_SUITE_NAME = re.compile(r"[A-Z0-9_]{1,40}", re.ASCII)
+PROFILE = {Kind.SRTP: "RTP/SAVP", Kind.RTP: "RTP/AVP", Kind.OPAQUE: "RTP/SAVP"}
 
-PROFILE = {Kind.SRTP: "RTP/SAVP", Kind.RTP: "RTP/AVP"}
+OWN_MKI = 1  # the identifier of our keys where the peer's have one
 
 CROSSING = {Meaning.GLARE: 491, Meaning.TOO_SOON: 500}  # RFC 3311 5.2
 
@@ -98,15 +99,20 @@ class Negotiation:
         personality: Personality,
         rng: Octets = token_bytes,
         signalling: Container[Address] = (),
+        *,
+        farms: bool = False,
     ) -> None:
-        """`signalling` are the ports of ours and of the cluster that no phone's audio may go to."""
+        """`signalling` are the ports of ours and of the cluster that no phone's audio may go to; `farms` whether a
+        transcoder may be a DSP farm, which cannot be told every key."""
         self.sides = (Half(caller), Half(called))
         self.session: Session | None = None
         self.state = OfferAnswer()
         self._personality = personality
         self._rng = rng
         self._signalling = signalling
+        self._farms = farms
         self._offer: _Offer | None = None
+        self._keys: Keys = ANY  # that may be chosen for the pair of legs
         self._before: tuple[Kind | None, Kind | None] = (None, None)
         self._looked_at: tuple[int, bytes, Description] | None = None  # a first offer that was read to judge the need
         for side in self.sides:
@@ -185,7 +191,10 @@ class Negotiation:
         side, other = self.sides[source], self.sides[1 - source]
         self._before = (self.sides[0].kind, self.sides[1].kind)
         side.kind = self._accept(side, media)
-        line = self._choose_line(side, media) if side.kind is Kind.SRTP and media.port else None
+        if other.kind is None or self.session is None:
+            other.kind = Kind.RTP if other.fallback else FIRST_OFFER[other.peer.policy]
+        self._keys = CARRIES[self._need(side.kind, other.kind), self._farms]
+        line = choose_line(media, side.peer, self._keys) if side.kind is Kind.SRTP and media.port else None
         formats = self._common(media.codecs(), side.peer, other.peer)
         self._offer = _Offer(
             source,
@@ -196,26 +205,17 @@ class Negotiation:
             CryptoLine.own(line.tag, self._own_key(side, line)) if line else None,
             line.key if line else None,
         )
-        if other.kind is None or self.session is None:
-            other.kind = Kind.RTP if other.fallback else FIRST_OFFER[other.peer.policy]
         direction = effective_direction(media, description)
         offered = self._offer_media(other, media, formats, direction)
         lines = list(other.layout) or [offered]
         lines[other.place] = offered
         return self._describe(other, lines)
 
-    def _choose_line(self, side: Half, media: Media) -> CryptoLine:
-        lines, errors = read_lines(media.crypto)
-        line = choose(lines, side.peer.suites)
-        if line is None:
-            names = ", ".join(line.suite.value if line.suite else _suite_name(line.name) for line in lines) or "none"
-            detail = f"; {errors[0]}" if errors else ""
-            raise Refused("no-suite", f"suites offered: {names}{detail}")
-        return line
-
     def _own_key(self, side: Half, line: CryptoLine) -> MasterKey:
+        """Our key of the line's suite, with an MKI as long as the offerer's: there are peers that have it both ways."""
         assert line.suite is not None
-        return side.send_key(line.suite, self._rng)
+        key = side.send_key(line.suite, self._rng)
+        return replace(key, mki=OWN_MKI.to_bytes(len(line.key.mki), "big")) if line.key.mki else key
 
     def _common(self, formats: Formats, first: Peer, second: Peer) -> Formats:
         """What both dial peers allow, in the offerer's order (vendor: `codec`, `voice-class codec`, `dtmf-relay`)."""
@@ -234,8 +234,13 @@ class Negotiation:
         assert side.kind is not None
         side.lines = []
         if side.kind is Kind.SRTP:
-            keys = [side.send_key(suite, self._rng) for suite in side.peer.suites]
+            suites = carried(side.peer.suites, self._keys)
+            if not suites:
+                raise Refused("no-suite", f"dial-peer {side.peer.tag} has no suite to offer; {self._keys.why}")
+            keys = [side.send_key(suite, self._rng) for suite in suites]
             side.lines = [CryptoLine.own(tag, key) for tag, key in enumerate(keys, 1)]
+        elif side.kind is Kind.OPAQUE and media.port:
+            side.lines = passing_lines(media)
         crypto = [line.serialise() for line in side.lines]
         return self._media(side, media, formats, direction, crypto)
 
@@ -244,7 +249,7 @@ class Negotiation:
         assert offer is not None
         side, other = self.sides[source], self.sides[offer.source]
         self._check_profile(side, media)
-        receive_key, send_key = self._answered_keys(side, media) if media.port else (None, None)
+        receive_key, send_key = self._answered_keys(side, offer, media) if media.port else (None, None)
         formats = answered_formats(offer.formats, media.codecs()) if media.port else offer.formats
         wrote = effective_direction(offer.media, offer.description)
         direction = allowed(media.direction(description), wrote)
@@ -261,7 +266,7 @@ class Negotiation:
                 wrote,
                 direction.mirrored,
             )
-            own_key = offer.answer_line.key if offer.answer_line else None
+            own_key = offer.answer_line.key if offer.answer_line and side.kind is not Kind.OPAQUE else None
             ours = replace(ours, send_key=own_key, receive_key=offer.receive_key, latch=other.peer.latch)
             legs = (ours, theirs) if offer.source == 0 else (theirs, ours)
             self._set_session(legs)
@@ -277,20 +282,20 @@ class Negotiation:
         """An RTP answer to an SRTP offer takes `srtp fallback`; the other way round is an error of the peer."""
         if media.is_secure and side.kind is Kind.RTP:
             raise Refused("bad-sdp", "SRTP answered to an RTP offer")
+        if not media.is_secure and side.kind is Kind.OPAQUE and media.port:
+            raise Refused("pass-thru-needs-savp", f"RTP answered on dial-peer {side.peer.tag}")
         if not media.is_secure and side.kind is Kind.SRTP and media.port:
             if side.peer.policy is not SrtpPolicy.FALLBACK:
                 raise Refused("srtp-required", f"RTP answered on dial-peer {side.peer.tag}")
             side.kind = Kind.RTP
 
-    def _answered_keys(self, side: Half, media: Media) -> tuple[MasterKey | None, MasterKey | None]:
+    def _answered_keys(self, side: Half, offer: _Offer, media: Media) -> tuple[MasterKey | None, MasterKey | None]:
         """(what the peer protects with, what we protect with) on an SRTP leg, by the line that it took."""
+        if side.kind is Kind.OPAQUE:
+            offer.answer_line = passing_answer(media, side.lines)
         if side.kind is not Kind.SRTP:
             return None, None
-        lines, _ = read_lines(media.crypto)
-        if not lines:
-            raise Refused("no-suite", "SRTP answer without a crypto line")
-        ours = offered(side.lines, lines[0])
-        return lines[0].key, ours.key
+        return taken_line(media, side.lines, self._keys)
 
     def _write_answer(
         self, side: Half, offer: _Offer, formats: Formats, direction: Direction, answered: Media
@@ -300,8 +305,10 @@ class Negotiation:
         if not answered.port or not offer.media.port:
             return self._describe(side, side.layout)
         crypto = [offer.answer_line.serialise()] if offer.answer_line else []
-        numbered = renumbered(offer.formats, formats)
-        media = self._media(side, answered, numbered, direction, crypto, parameters=offer.media)
+        opaque = side.kind is Kind.OPAQUE  # packets keep the payload types that their sender gave them
+        numbered = formats if opaque else renumbered(offer.formats, formats)
+        parameters = answered if opaque else offer.media
+        media = self._media(side, answered, numbered, direction, crypto, parameters=parameters)
         return self._describe(side, offer.description.with_only(offer.place, media))
 
     def _media(
@@ -354,7 +361,7 @@ class Negotiation:
         return StreamSpec(
             remote=media.address(description),
             remote_rtcp=media.rtcp_address(description, muxed=False),  # we neither offer nor accept it
-            codec=codec,
+            codec=PASS_THROUGH if self.sides[0].kind is Kind.OPAQUE else codec,
             payload_type=number,
             dtmf_payload_type=events,
             ptime=media.ptime or 20,
@@ -363,7 +370,11 @@ class Negotiation:
         )
 
     def _need(self, caller: Kind, called: Kind) -> Need:
-        return INTERWORKING[caller, called, self._personality][0]
+        """Raises Refused for a pair that cannot be."""
+        row = INTERWORKING.get((caller, called, self._personality))
+        if row is None:
+            raise Refused("pass-thru-one-side", f"{caller.value} to {called.value}")
+        return row[0]
 
     @property
     def need(self) -> Need:
@@ -383,8 +394,3 @@ def cause_of(error: Refused | RemoteProtocolError) -> str:
     if isinstance(error, Refused):
         return error.cause
     return "no-audio" if error.status == 488 else "bad-sdp"
-
-
-def _suite_name(text: str) -> str:
-    """An unknown suite as it may be shown: in a line that was written wrongly, a key can stand in its place."""
-    return text if _SUITE_NAME.fullmatch(text) else "(no suite's name)"

@@ -89,7 +89,8 @@ class Listener:
 
 
 class Plan:
-    """`peers` by tag, `listeners` to open, `side_of` an address of ours. Raises ConfigError."""
+    """`peers` by tag, `listeners` to open, `side_of` an address of ours; `farms` whether a transcoder may be a DSP farm
+    that is told its keys by SCCP. Raises ConfigError."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -102,6 +103,8 @@ class Plan:
         self.access = [p for p in self.peers.values() if p.side is Side.ACCESS]
         self.core = [p for p in self.peers.values() if p.side is Side.CORE]
         self._sides = {p.control[0]: p.side for p in self.peers.values()}
+        service = config.telephony
+        self.farms = self.personality is Personality.IOS and service is not None and service.sdspfarm_units > 0
         self.listeners = tuple(dict.fromkeys(self._listeners()))
         self.signalling = frozenset(p.control for p in self.peers.values()) | frozenset(
             (node.target.host, node.target.port) for peer in self.core for node in peer.nodes

@@ -19,6 +19,7 @@ def check_references(config: Config) -> list[Event]:
         *_phone_proxies(config),
         *_voice_service(config),
         *(event for peer in config.dial_peers.values() for event in _dial_peer(config, peer)),
+        *_pass_thru(config),
         *_farm(config),
     ]
 
@@ -100,15 +101,6 @@ def _dial_peer(config: Config, peer: DialPeer) -> Iterator[Event]:
     where = f"dial-peer {peer.tag}"
     for tag in dict.fromkeys((*peer.incoming_uri.values(), peer.destination_uri)):
         yield from _unknown(where, "URI class", tag, config.uri_classes, "voice class uri")
-    if peer.srtp is SrtpPolicy.PASS_THRU:
-        yield Event(
-            "config.unsupported",
-            Severity.ERROR,
-            f"{where}: srtp pass-thru is not offered here, every call of this dial peer is refused",
-            cause="srtp pass-thru",
-            fix="configure `srtp`: SRTP on both legs is bridged with keys of its own on each",
-            fields={"where": where},
-        )
     if peer.phone_proxy:
         proxies = config.phone_proxies
         yield from _unknown(where, "phone proxy", peer.phone_proxy.name, proxies, "voice-phone-proxy")
@@ -124,6 +116,26 @@ def _dial_peer(config: Config, peer: DialPeer) -> Iterator[Event]:
         yield _incomplete(where, "has no session protocol: H.323 is the default", "`session protocol sipv2`")
     if not peer.target and not peer.server_group:
         yield _incomplete(where, "has no session target: no call goes out by it", "`session target ipv4:A.B.C.D`")
+
+
+def _pass_thru(config: Config) -> Iterator[Event]:
+    """`srtp pass-thru` takes both dial peers of a call (vendor: SRTP-SRTP pass-through)."""
+    active = [peer for peer in config.dial_peers.values() if peer.protocol_sipv2 and not peer.shutdown]
+    kinds = {peer.tag: _srtp(config, peer) is SrtpPolicy.PASS_THRU for peer in active}
+    if len(set(kinds.values())) < 2:
+        return
+    one_sided = [f"dial-peer {tag}" for tag, passing in kinds.items() if not passing]
+    yield Event(
+        "config.incomplete",
+        Severity.WARNING,
+        f"srtp pass-thru is not configured on {', '.join(one_sided)}: calls between these and the others are refused",
+        cause="srtp pass-thru",
+        fix="configure `srtp pass-thru` on both dial peers of a call, or `srtp` on both",
+    )
+
+
+def _srtp(config: Config, peer: DialPeer) -> SrtpPolicy:
+    return peer.srtp if peer.srtp is not SrtpPolicy.OFF else config.voice.srtp
 
 
 def _farm(config: Config) -> Iterator[Event]:

@@ -80,6 +80,10 @@ class Codec:
     channels: int = 1
 
 
+# The codec of a leg whose packets nobody on this box opens, on both legs of a session: not even the header is read.
+PASS_THROUGH = Codec("pass-through", 8000)
+
+
 @dataclass(slots=True)
 class StreamSpec:
     """One leg of one audio stream as a media engine needs it. Directions are seen from us."""

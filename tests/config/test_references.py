@@ -65,11 +65,25 @@ def test_what_was_left_incomplete_is_found(text: str, fix: str) -> None:
     assert fix in event.fix
 
 
-def test_pass_thru_is_said_to_be_missing() -> None:
-    text = "version 17.9\ndial-peer voice 1 voip\n session protocol sipv2\n srtp pass-thru\n"
-    found = [event for event in check_references(parse_config(text)) if event.name == "config.unsupported"]
-    assert [event.cause for event in found] == ["srtp pass-thru"]
-    assert "srtp" in found[0].fix
+@pytest.mark.parametrize(
+    ("voice", "first", "second", "found"),
+    [
+        ("", " srtp pass-thru\n", " srtp\n", True),
+        ("", " srtp pass-thru\n", "", True),
+        ("", " srtp pass-thru\n", " srtp pass-thru\n", False),
+        (" srtp pass-thru\n", "", "", False),
+        (" srtp pass-thru\n", " srtp\n", "", True),
+        ("", " srtp pass-thru\n", " srtp\n shutdown\n", False),
+        ("", " srtp\n", "", False),
+    ],
+)
+def test_pass_thru_on_one_side_is_told(voice: str, first: str, second: str, found: bool) -> None:
+    peer = "dial-peer voice {} voip\n session protocol sipv2\n session target registrar\n"
+    text = f"voice service voip\n allow-connections sip to sip\n{voice}"
+    text += peer.format(1) + first + peer.format(2) + second
+    events = check_references(parse_config(text))
+    assert [event.cause for event in events] == ["srtp pass-thru"] * found
+    assert all("both dial peers" in event.fix for event in events)
 
 
 REMOTE = (

@@ -9,7 +9,7 @@ from cubeproxy.border.call import Call
 from cubeproxy.border.leg import Leg
 from cubeproxy.border.phases import State
 from cubeproxy.config.model import Personality
-from cubeproxy.protocols.values import StreamCounters, StreamSpec
+from cubeproxy.protocols.values import PASS_THROUGH, StreamCounters, StreamSpec
 from cubeproxy.views.sources import Sources
 
 # RTP encoding names to the names that shows use.
@@ -45,7 +45,7 @@ class LegView:
 
     @property
     def srtp(self) -> bool:
-        return self.spec is not None and self.spec.send_key is not None
+        return self.spec is not None and (self.spec.send_key is not None or self.spec.codec == PASS_THROUGH)
 
     @property
     def codec(self) -> str:
