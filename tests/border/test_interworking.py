@@ -1,0 +1,241 @@
+"""The interworking tables: every case has a row, and what a row says is what a call does."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from cubeproxy.border.interworking import ACCEPT, ANY, CARRIES, FIRST_OFFER, INTERWORKING, Kind, accept, carried
+from cubeproxy.config.model import Personality, SrtpPolicy
+from cubeproxy.protocols.suites import Suite
+from cubeproxy.protocols.values import Need
+from tests.border.scene import SAVP_KEY, Scene, called, calling, fitting, media_of, rtp, sample, srtp
+
+WIRE = (Kind.SRTP, Kind.RTP)  # what a description can say
+ALL = "voice class srtp-crypto 1\n" + "".join(f" crypto {n} {suite.value}\n" for n, suite in enumerate(Suite, 1))
+KEYS = {  # 44, 28 and 30 octets
+    Suite.AEAD_AES_256_GCM: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKis=",
+    Suite.AEAD_AES_128_GCM: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGw==",
+    Suite.AES_CM_128_HMAC_SHA1_80: SAVP_KEY,
+    Suite.AES_CM_128_HMAC_SHA1_32: SAVP_KEY,
+}
+
+
+def test_every_policy_has_an_answer_to_every_profile() -> None:
+    assert set(ACCEPT) == set(product(SrtpPolicy, WIRE))
+    assert set(FIRST_OFFER) == set(SrtpPolicy)
+    assert set(CARRIES) == set(product(Need, (False, True)))
+
+
+def test_every_pair_that_policies_can_make_is_decided() -> None:
+    """All but those with pass-thru on one side, which the vendor does not have."""
+    possible = {kind for kind in (*ACCEPT.values(), *FIRST_OFFER.values()) if isinstance(kind, Kind)}
+    pairs = {pair for pair in product(possible, possible) if pair.count(Kind.OPAQUE) != 1}
+    assert {(one, other) for one, other, _ in INTERWORKING} == pairs
+    for personality in Personality:
+        assert {(one, other) for one, other, whose in INTERWORKING if whose is personality} == pairs
+
+
+def test_the_decision_does_not_depend_on_who_calls() -> None:
+    for (one, other, personality), row in INTERWORKING.items():
+        assert INTERWORKING[other, one, personality] == row
+
+
+def test_only_ios_takes_a_dsp_for_encryption() -> None:
+    needing = {key for key, (need, _) in INTERWORKING.items() if need is Need.TRANSCODER}
+    assert {personality for _, _, personality in needing} == {Personality.IOS}
+    assert all({one, other} == {Kind.SRTP, Kind.RTP} for one, other, _ in needing)
+
+
+def test_nothing_is_passed_through_unless_it_is_configured() -> None:
+    for policy, offered in product(SrtpPolicy, WIRE):
+        for negotiate in (False, True):
+            if policy is not SrtpPolicy.PASS_THRU:
+                assert accept(policy, negotiate, offered) is not Kind.OPAQUE
+
+
+def test_negotiate_cisco_is_for_peers_without_srtp() -> None:
+    assert accept(SrtpPolicy.OFF, True, Kind.SRTP) is Kind.RTP
+    assert accept(SrtpPolicy.OFF, False, Kind.SRTP) == "srtp-refused"
+    assert accept(SrtpPolicy.STRICT, True, Kind.RTP) == "srtp-required"
+
+
+@pytest.mark.parametrize("need", list(Need))
+@pytest.mark.parametrize("farms", [False, True])
+def test_a_farm_is_told_no_key_that_does_not_fit(need: Need, farms: bool) -> None:
+    keys = CARRIES[need, farms]
+    limited = farms and need is Need.TRANSCODER
+    assert (Suite.AEAD_AES_256_GCM in keys.suites, keys.mki) == (not limited, not limited)
+    assert carried(tuple(Suite), keys) == tuple(Suite)[limited:]
+    assert carried((), ANY) == ()
+
+
+# --- in calls ----------------------------------------------------------------------------------------------
+
+
+def ios(classes: str = ALL, *, core: str = "") -> Scene:
+    """IOS 15 with SCCP farms, all suites on the access side."""
+    replace = {
+        " dtmf-relay rtp-nte\n srtp\n": " dtmf-relay rtp-nte\n srtp\n voice-class sip srtp-crypto 1\n",
+        "voice class uri ACC sip\n": f"{classes}!\nvoice class uri ACC sip\n",
+        " incoming uri from CORE\n": " incoming uri from CORE\n" + core,
+    }
+    return Scene(sample("sample-a.ios", replace=replace))
+
+
+def local() -> Scene:
+    """The same with the local transcoder in the farm's place."""
+    replace = {
+        " dtmf-relay rtp-nte\n srtp\n": " dtmf-relay rtp-nte\n srtp\n voice-class sip srtp-crypto 1\n",
+        "voice class uri ACC sip\n": f"{ALL}!\nvoice class uri ACC sip\n",
+        " associate application SCCP\n": " associate application CUBE\n",
+        " sdspfarm units 1\n": "",
+    }
+    return Scene(sample("sample-a.ios", replace=replace))
+
+
+def lines(*suites: Suite, mki: str = "") -> bytes:
+    """A phone's offer of these suites."""
+    rows = "".join(f"a=crypto:{tag} {suite.value} inline:{KEYS[suite]}{mki}\r\n" for tag, suite in enumerate(suites, 1))
+    offer = srtp()
+    start = offer.index(b"a=crypto")
+    return offer[:start] + rows.encode() + offer[offer.index(b"a=rtpmap:0") :]
+
+
+def answer_to(one: Scene, offer: bytes) -> str:
+    phone, node, invite = calling(one, offer)
+    node.answers(invite, 200, body=rtp())
+    node.hears("ACK")
+    (line,) = media_of(phone.gets(200)).crypto
+    return line
+
+
+def test_aes_256_is_not_chosen_where_a_farm_does_the_work() -> None:
+    line = answer_to(ios(), lines(Suite.AEAD_AES_256_GCM, Suite.AEAD_AES_128_GCM))
+    assert line.startswith("2 AEAD_AES_128_GCM ")
+
+
+def test_nor_is_it_offered_there() -> None:
+    phone, node, invite = called(ios())
+    names = [line.split()[1] for line in media_of(invite).crypto]
+    assert names == [suite.value for suite in Suite if suite is not Suite.AEAD_AES_256_GCM]
+    phone.answers(invite, 200, body=fitting(invite))
+    phone.hears("ACK")
+    node.gets(200)
+
+
+def test_alone_it_is_refused_and_the_reason_told() -> None:
+    one = ios()
+    phone = one.registered()
+    phone.calls("2001", lines(Suite.AEAD_AES_256_GCM))
+    phone.gets(100)
+    assert "No common SRTP crypto suite" in (phone.gets(488).headers.get("Warning") or "")
+    assert "SCCP carries no AES-256" in one.event("call.refused").text
+
+
+def test_a_dial_peer_that_has_nothing_else_refuses_calls_to_the_phone() -> None:
+    one = ios("voice class srtp-crypto 1\n crypto 1 AEAD_AES_256_GCM\n")
+    one.registered()
+    node = one.node()
+    node.calls("1001", rtp())
+    node.gets(100)
+    node.gets(488)
+    assert "SCCP carries no AES-256" in one.event("call.refused").text
+
+
+def test_between_two_secure_legs_no_farm_stands_and_aes_256_is_fine() -> None:
+    one = ios(core=" srtp\n voice-class sip srtp-crypto 1\n")
+    phone, node, invite = calling(one, lines(Suite.AEAD_AES_256_GCM))
+    assert media_of(invite).crypto[0].split()[1] == "AEAD_AES_256_GCM"
+    node.answers(invite, 200, body=fitting(invite))
+    node.hears("ACK")
+    assert media_of(phone.gets(200)).crypto[0].startswith("1 AEAD_AES_256_GCM ")
+
+
+def test_the_local_transcoder_takes_any_key() -> None:
+    assert answer_to(local(), lines(Suite.AEAD_AES_256_GCM)).startswith("1 AEAD_AES_256_GCM ")
+    assert answer_to(local(), lines(Suite.AES_CM_128_HMAC_SHA1_80, mki="|2^20|1:4")).endswith("|1:4")
+
+
+def test_a_line_with_an_mki_is_passed_over_where_a_farm_does_the_work() -> None:
+    offer = lines(Suite.AES_CM_128_HMAC_SHA1_80, Suite.AES_CM_128_HMAC_SHA1_32, mki="|2^20|1:4")
+    plain = offer.replace(f"_32 inline:{SAVP_KEY}|2^20|1:4".encode(), f"_32 inline:{SAVP_KEY}".encode())
+    line = answer_to(ios(), plain)
+    assert line.startswith("2 AES_CM_128_HMAC_SHA1_32 ")
+    assert "|" not in line
+    one = ios()
+    phone = one.registered()
+    phone.calls("2001", offer)
+    phone.gets(100)
+    phone.gets(488)
+    assert "no MKI" in one.event("call.refused").text
+
+
+def test_an_mki_goes_through_to_the_media_engine_and_back() -> None:
+    """RFC 3711 3.1: its length is part of every packet, so the leg must know it; ours is as long."""
+    one = Scene()
+    line = answer_to(one, lines(Suite.AES_CM_128_HMAC_SHA1_80, mki="|2^20|258:4"))
+    assert line.endswith("|1:4")
+    send, receive = one.access.send_key, one.access.receive_key
+    assert send is not None
+    assert receive is not None
+    assert (receive.mki, send.mki) == (b"\x00\x00\x01\x02", b"\x00\x00\x00\x01")
+
+
+def test_without_an_mki_ours_has_none() -> None:
+    one = Scene()
+    assert "|" not in answer_to(one, srtp())
+    assert one.access.send_key is not None
+    assert one.access.send_key.mki == b""
+
+
+def test_an_answer_with_an_mki_counts_where_no_farm_does_the_work() -> None:
+    key = f"inline:{SAVP_KEY}|7:1"
+    for one, fits in ((Scene(), True), (ios(), False)):
+        phone, node, invite = called(one)
+        answer = fitting(invite).replace(f"inline:{SAVP_KEY}".encode(), key.encode())
+        phone.answers(invite, 200, body=answer)
+        phone.hears("ACK")
+        if fits:
+            node.gets(200)
+            spec = one.updated().legs[1]
+            assert spec is not None
+            assert spec.receive_key is not None
+            assert spec.receive_key.mki == b"\x07"
+        else:
+            phone.hears("BYE")
+            node.gets(488)
+
+
+@pytest.mark.parametrize("auth", ["sha1-80", "sha1-32"])
+def test_suites_that_do_not_meet_are_refused_on_ios(auth: str) -> None:
+    """`srtp-auth`: 32 and 80 do not interwork in these releases."""
+    ours = {"sha1-80": Suite.AES_CM_128_HMAC_SHA1_80, "sha1-32": Suite.AES_CM_128_HMAC_SHA1_32}[auth]
+    other = next(suite for suite in (Suite.AES_CM_128_HMAC_SHA1_80, Suite.AES_CM_128_HMAC_SHA1_32) if suite is not ours)
+    replace = {" dtmf-relay rtp-nte\n srtp\n": f" dtmf-relay rtp-nte\n srtp\n voice-class sip srtp-auth {auth}\n"}
+    one = Scene(sample("sample-a.ios", replace=replace))
+    assert answer_to(one, lines(ours)).startswith(f"1 {ours.value} ")
+    one = Scene(sample("sample-a.ios", replace=replace))
+    phone = one.registered()
+    phone.calls("2001", lines(other))
+    phone.gets(100)
+    phone.gets(488)
+    assert other.value in one.event("call.refused").text
+
+
+def test_on_ios_xe_each_leg_has_the_suite_that_its_peer_took() -> None:
+    """From 16.5.1b 32 and 80 interwork: `srtp-auth` does nothing there."""
+    replace = {
+        " dtmf-relay rtp-nte\n srtp\n": " dtmf-relay rtp-nte\n srtp\n voice-class sip srtp-auth sha1-80\n",
+        " incoming uri from CORE\n": " incoming uri from CORE\n srtp\n",
+    }
+    one = Scene(sample(replace=replace))
+    phone, node, invite = calling(one, lines(Suite.AES_CM_128_HMAC_SHA1_32))
+    node.answers(invite, 200, body=fitting(invite))
+    node.hears("ACK")
+    assert media_of(phone.gets(200)).crypto[0].startswith("1 AES_CM_128_HMAC_SHA1_32 ")
+    assert one.access.send_key is not None
+    assert one.core.send_key is not None
+    suites = (one.access.send_key.suite, one.core.send_key.suite)
+    assert suites == (Suite.AES_CM_128_HMAC_SHA1_32, Suite.AES_CM_128_HMAC_SHA1_80)
