@@ -8,12 +8,14 @@
 * Nothing that arrives ends anything: what is not accepted is counted.
 
 A key that changes begins a new context; an equal key keeps its context with rollover counter and replay
-window, also across a re-INVITE. The context before stays for packets that are still on their way.
+window, also across a re-INVITE. The context before stays for packets that are still on their way. Under a new key
+the peer's counter may be another than 0: see `search`.
 """
 
 from __future__ import annotations
 
 from cubeproxy.media.counters import AUTH_FAILURES, INDEX_IN, MALFORMED, REPLAYS, RTCP_DROPPED, STRANGERS, Words
+from cubeproxy.media.search import NOWHERE, Search
 from cubeproxy.protocols.errors import LocalProtocolError
 from cubeproxy.protocols.rtp import Kind, classify
 from cubeproxy.protocols.srtp import AuthenticationFailed, Replayed, SrtpError, SrtpReceiver, SrtpSender
@@ -36,6 +38,7 @@ class Leg:
         "_old_until",
         "_restart_until",
         "_rival",
+        "_search",
         "_spec",
         "_used",
         "_verified_at",
@@ -65,6 +68,7 @@ class Leg:
         self._old_until = 0.0
         self._rival: SrtpReceiver | None = None  # the context that a restart of the peer's counter displaced
         self._restart_until = 0.0
+        self._search = NOWHERE
         self._verified_at = 0.0
         self._used: set[tuple[str, bytes]] = set()  # keys that protected something of ours
 
@@ -105,6 +109,9 @@ class Leg:
                 self._old, self._old_until = self.receiver, now + OVERLAP
             self._rival = None
             self.receiver = SrtpReceiver(new) if new is not None else None
+            kept = self._old.index if self._old is not None else None
+            joins = self._spec is not None and self._spec.joins
+            self._search = Search(kept >> 16 if kept is not None else None, joins)
         elif self.receiver is not None:
             self._restart_until = now + RESTART_WINDOW
 
@@ -154,12 +161,12 @@ class Leg:
         try:
             packet = receiver.unprotect(datagram)
         except Replayed:
-            returned = self._return_rival(datagram)
+            returned = self._return_rival(datagram) or self._find(datagram, source, now)
             if returned is None:
                 self.words[REPLAYS] += 1
             return returned
         except AuthenticationFailed:
-            return self._second_look(datagram, now)
+            return self._second_look(datagram, source, now)
         except SrtpError:
             self.words[MALFORMED] += 1
             return None
@@ -199,15 +206,26 @@ class Leg:
             self.peer = self.accepts = source
             self.unsettled = False
 
-    def _second_look(self, datagram: bytes, now: float) -> bytes | None:
-        """A tag that did not verify: the key before, or a rollover counter that the peer set back."""
+    def _second_look(self, datagram: bytes, source: Address, now: float) -> bytes | None:
+        """A tag that did not verify: the key before, a rollover counter that we do not know, or one set back."""
         packet = self._return_rival(datagram)
         if packet is None and self._old is not None and now < self._old_until:
             packet = _try(self._old, datagram)
+        if packet is None:
+            packet = self._find(datagram, source, now)
         if packet is None and now < self._restart_until and now - self._verified_at > RESTART_SILENCE:
             packet = self._try_restart(datagram, now)
         if packet is None:
             self.words[AUTH_FAILURES] += 1
+        return packet
+
+    def _find(self, datagram: bytes, source: Address, now: float) -> bytes | None:
+        """The packet at another rollover counter than the one that we expect."""
+        receiver = self.receiver
+        packet = self._search.packet(receiver, datagram, source == self.peer, now) if receiver is not None else None
+        if receiver is not None and packet is not None:
+            self._verified_at = now
+            self.words[INDEX_IN] = receiver.index or 0
         return packet
 
     def _return_rival(self, datagram: bytes) -> bytes | None:

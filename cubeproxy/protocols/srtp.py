@@ -173,10 +173,17 @@ class _Context:
         sender = libsrtp.session(self.key, number, WINDOW)
         if libsrtp.ROLLOVERS is not None:
             libsrtp.ROLLOVERS.set(sender, number, index >> 16)
-            self.session.add_stream(libsrtp.policy(self.key, number, self._window))
-            libsrtp.ROLLOVERS.set(self.session, number, index >> 16)
+            self.expect(ssrc, index)
         for packet in _approach(index, number):
             self.session.unprotect(sender.protect(packet))
+        self.indices[ssrc] = index
+
+    def expect(self, ssrc: bytes, index: int) -> None:
+        """A source that the session does not hold yet begins with this packet; those just before it may still come."""
+        assert libsrtp.ROLLOVERS is not None
+        number = int.from_bytes(ssrc, "big")
+        self.session.add_stream(libsrtp.policy(self.key, number, self._window))
+        libsrtp.ROLLOVERS.set(self.session, number, index >> 16)
         self.indices[ssrc] = index
 
     def where(self, packet: bytes, rollovers: Iterable[int]) -> int | None:
@@ -290,7 +297,12 @@ class SrtpReceiver:
         found = context.where(bare, rollovers)
         if found is None:
             raise AuthenticationFailed("SRTP: verifies at none of the rollovers")
-        self._move(context, packet[8:12], (found << 16 | packet[2] << 8 | packet[3]) - 1)
+        index = found << 16 | packet[2] << 8 | packet[3]
+        if libsrtp.ROLLOVERS is None:
+            self._move(context, packet[8:12], index - 1)
+        else:
+            self._move(context, packet[8:12], -1)
+            context.expect(packet[8:12], index)
         return self.unprotect(packet)
 
     def _move(self, context: _Context, ssrc: bytes, index: int) -> None:

@@ -22,6 +22,7 @@ RELAYED = (
     "test_payload_types",
     "test_reports",
     "test_reports_by_tshark",
+    "test_rollovers",
     "test_sources",
 )
 RELAYS = ("python", "native", "library")

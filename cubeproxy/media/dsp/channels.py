@@ -302,6 +302,7 @@ class Channels:
             ptime=asked.period,
             sends=party.sending is not None,
             receives=party.receiving is not None,
+            joins=party.receive_key is not None,  # SCCP carries no rollover counter, and we may be a second farm
         )
 
 

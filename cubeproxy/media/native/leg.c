@@ -10,6 +10,8 @@ static const double OVERLAP = 2.0;        /* s that a replaced key still verifie
 static const double RESTART_WINDOW = 5.0; /* s after an update in which a peer may set its rollover counter back to 0 */
 static const double RESTART_SILENCE = 0.2; /* s without a verified packet before that is tried */
 static const double RESTART_PAUSE = 0.02;  /* s between two tries, whatever is sprayed at us */
+static const double SEARCH_PAUSE = 0.02;   /* s between two searches */
+enum { JOINED = 64, SEARCHES = 3000 }; /* counters that are tried where a stream is joined late; searches under one key */
 enum { MAX_USED = 64 }; /* keys remembered; beyond, every change of key takes a fresh SSRC */
 
 void leg_init(struct leg *leg, uint64_t *words)
@@ -30,6 +32,24 @@ void leg_clear(struct leg *leg)
     explicit_bzero(leg, sizeof *leg);
 }
 
+/* Begin to look for the peer's counter under a new key. */
+static void search_anew(struct leg *leg)
+{
+    struct search *search = &leg->search;
+    memset(search, 0, sizeof *search);
+    search->joins = leg->spec.joins;
+    if (leg->old && srtp_receiver_began(leg->old)) {
+        int kept = (int)(srtp_receiver_index(leg->old) >> 16);
+        search->first = kept > 0 ? kept - 1 : 0;
+        search->end = kept + 2;
+    }
+    if (search->joins) {
+        search->first = 0;
+        search->end = search->end > JOINED ? search->end : JOINED;
+    }
+    search->left = search->end ? SEARCHES : 0;
+}
+
 static int verify_with(struct leg *leg, const struct master_key *old, const struct master_key *new, double now)
 {
     if (same_key(old, new)) {
@@ -44,6 +64,7 @@ static int verify_with(struct leg *leg, const struct master_key *old, const stru
     }
     srtp_receiver_free(leg->rival);
     leg->rival = leg->receiver = NULL;
+    search_anew(leg);
     return !new || (leg->receiver = srtp_receiver_new(new)) != NULL;
 }
 
@@ -198,12 +219,32 @@ static int return_rival(struct leg *leg, uint8_t *datagram, size_t *length)
     return 1;
 }
 
-/* A tag that did not verify: the key before, or a rollover counter that the peer set back. */
-static int second_look(struct leg *leg, uint8_t *datagram, size_t *length, double now)
+/* The packet at another rollover counter than the one that we expect. */
+static int find_counter(struct leg *leg, uint8_t *datagram, size_t *length, const struct address *source, double now)
+{
+    struct search *search = &leg->search;
+    if (!search->left || now < search->at || !leg->receiver)
+        return 0;
+    if (search->joins ? !(address_known(&leg->peer) && address_equal(source, &leg->peer))
+                      : srtp_receiver_began(leg->receiver))
+        return 0;
+    search->left--;
+    search->at = now + SEARCH_PAUSE;
+    if (srtp_search(leg->receiver, datagram, length, search->first, search->end) != SRTP_OK)
+        return 0;
+    leg->verified_at = now;
+    word_set(leg->words, INDEX_IN, (uint64_t)srtp_receiver_index(leg->receiver));
+    return 1;
+}
+
+/* A tag that did not verify: the key before, a rollover counter that we do not know, or one set back. */
+static int second_look(struct leg *leg, uint8_t *datagram, size_t *length, const struct address *source, double now)
 {
     if (return_rival(leg, datagram, length))
         return 1;
     if (now < leg->old_until && verifies(leg->old, datagram, length))
+        return 1;
+    if (find_counter(leg, datagram, length, source, now))
         return 1;
     if (now < leg->restart_until && now - leg->verified_at > RESTART_SILENCE && try_restart(leg, datagram, length, now))
         return 1;
@@ -229,12 +270,12 @@ int leg_open(struct leg *leg, uint8_t *datagram, size_t *length, const struct ad
         word_set(leg->words, INDEX_IN, (uint64_t)srtp_receiver_index(leg->receiver));
         return 1;
     case SRTP_REPLAYED:
-        if (return_rival(leg, datagram, length))
+        if (return_rival(leg, datagram, length) || find_counter(leg, datagram, length, source, now))
             return 1;
         word_add(leg->words, REPLAYS, 1);
         return 0;
     case SRTP_FORGED:
-        return second_look(leg, datagram, length, now);
+        return second_look(leg, datagram, length, source, now);
     default:
         word_add(leg->words, MALFORMED, 1);
         return 0;

@@ -15,6 +15,13 @@ struct used_keys { /* those that protected something of ours */
     unsigned count;
 };
 
+struct search { /* cubeproxy/media/search.py in C; what it says there holds here */
+    double at;      /* s: not before */
+    int first, end; /* rollover counters */
+    int left;       /* searches */
+    uint8_t joins;
+};
+
 struct leg {
     uint64_t *words;
     struct address peer;     /* where packets go */
@@ -25,6 +32,7 @@ struct leg {
     struct srtp_receiver *rival; /* the context that a restart of the peer's counter displaced */
     struct srtp_sender *sender;
     double old_until, restart_until, verified_at; /* s */
+    struct search search;
     uint32_t rtcp_index; /* of the last report under the key before: the next key's go on after it */
     struct used_keys used;
     struct spec spec;

@@ -170,19 +170,28 @@ static struct source *adopt(struct sources *sources, uint32_t ssrc)
     return &list[count - 1];
 }
 
+/* Where the payload of a packet begins, 0 when it cannot be one, or is of a source too many; its source, NULL when it
+ * is a new one. */
+static size_t look(const struct srtp_receiver *receiver, const uint8_t *packet, size_t length, struct source **source)
+{
+    const struct transform *transform = &receiver->transform;
+    size_t trailer = (size_t)transform->tag + transform->mki_length;
+    if (length < RTP_HEADER + trailer || length > MAX_PROTECTED + (size_t)transform->mki_length)
+        return 0;
+    *source = find(&receiver->rtp, get32(packet + 8));
+    if (!*source && receiver->rtp.count >= MAX_SOURCES)
+        return 0;
+    return rtp_header_length(packet, length - trailer);
+}
+
 enum srtp_verdict srtp_unprotect(struct srtp_receiver *receiver, uint8_t *packet, size_t *length)
 {
-    struct transform *transform = &receiver->transform;
-    size_t trailer = (size_t)transform->tag + transform->mki_length;
-    if (*length < RTP_HEADER + trailer || *length > MAX_PROTECTED + (size_t)transform->mki_length)
-        return SRTP_MALFORMED;
-    size_t start = rtp_header_length(packet, *length - trailer);
+    struct source *source = NULL;
+    size_t start = look(receiver, packet, *length, &source);
     if (!start)
         return SRTP_MALFORMED;
+    struct transform *transform = &receiver->transform;
     uint32_t ssrc = get32(packet + 8);
-    struct source *source = find(&receiver->rtp, ssrc);
-    if (!source && receiver->rtp.count >= MAX_SOURCES)
-        return SRTP_MALFORMED;
     int64_t index = source ? window_estimate(&source->window, get16(packet + 2)) : get16(packet + 2);
     if (source && !window_allows(&source->window, index))
         return SRTP_REPLAYED;
@@ -193,6 +202,22 @@ enum srtp_verdict srtp_unprotect(struct srtp_receiver *receiver, uint8_t *packet
     window_add(&source->window, index);
     receiver->index = source->window.newest;
     return SRTP_OK;
+}
+
+enum srtp_verdict srtp_search(struct srtp_receiver *receiver, uint8_t *packet, size_t *length, int first, int end)
+{
+    struct source *source = NULL;
+    size_t start = look(receiver, packet, *length, &source);
+    if (!start)
+        return SRTP_MALFORMED;
+    int64_t last = source ? source->window.newest : -1;
+    uint32_t ssrc = get32(packet + 8);
+    for (int rollover = first; rollover < end; rollover++) {
+        int64_t index = (int64_t)rollover << 16 | get16(packet + 2);
+        if (index > last && transform_unprotect(&receiver->transform, packet, start, length, index))
+            return srtp_receiver_resume(receiver, ssrc, index) ? SRTP_OK : SRTP_MALFORMED;
+    }
+    return SRTP_FORGED;
 }
 
 enum srtp_verdict srtcp_unprotect(struct srtp_receiver *receiver, uint8_t *packet, size_t *length)
@@ -221,6 +246,8 @@ enum srtp_verdict srtcp_unprotect(struct srtp_receiver *receiver, uint8_t *packe
 }
 
 int64_t srtp_receiver_index(const struct srtp_receiver *receiver) { return receiver->index; }
+
+int srtp_receiver_began(const struct srtp_receiver *receiver) { return receiver->rtp.count != 0; }
 
 int srtp_receiver_resume(struct srtp_receiver *receiver, uint32_t ssrc, int64_t index)
 {

@@ -55,8 +55,12 @@ void srtcp_sender_resume(struct srtp_sender *sender, uint32_t index);
 struct srtp_receiver *srtp_receiver_new(const struct master_key *key);
 void srtp_receiver_free(struct srtp_receiver *receiver);
 enum srtp_verdict srtp_unprotect(struct srtp_receiver *receiver, uint8_t *packet, size_t *length);
+/* Try a packet that fails at the rollover counters from `first` to before `end`, and go on from the first where it
+ * verifies. A source that is known is only ever moved forward. */
+enum srtp_verdict srtp_search(struct srtp_receiver *receiver, uint8_t *packet, size_t *length, int first, int end);
 enum srtp_verdict srtcp_unprotect(struct srtp_receiver *receiver, uint8_t *packet, size_t *length);
 int64_t srtp_receiver_index(const struct srtp_receiver *receiver); /* of the packet verified last; 0 before any */
+int srtp_receiver_began(const struct srtp_receiver *receiver);      /* whether any was */
 
 /* Go on where another process left off: `index` counts as the newest that was sent or verified. */
 void srtp_sender_resume(struct srtp_sender *sender, int64_t index);

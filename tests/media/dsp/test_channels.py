@@ -95,7 +95,7 @@ def test_each_leg_gets_its_keys_and_its_peer() -> None:
     running(channels)
     legs = updated(channels.receive(start(72)))
     assert legs == (
-        StreamSpec(("192.0.2.1", 16455), PCMU, 0, OURS, THEIRS, dtmf_payload_type=None, ptime=20),
+        StreamSpec(("192.0.2.1", 16455), PCMU, 0, OURS, THEIRS, dtmf_payload_type=None, ptime=20, joins=True),
         StreamSpec(("192.0.2.1", 16456), PCMU, 0),
     )
 
@@ -104,7 +104,7 @@ def test_a_channel_without_a_transmission_only_receives() -> None:
     channels = made()
     opened(channels)
     first, second = updated(channels.receive(start(72)))
-    assert first == StreamSpec(None, PCMU, 0, None, THEIRS, dtmf_payload_type=101, sends=False)
+    assert first == StreamSpec(None, PCMU, 0, None, THEIRS, dtmf_payload_type=101, sends=False, joins=True)
     assert second is not None
     assert (second.sends, second.receives, second.ptime) == (True, True, 20)
 
