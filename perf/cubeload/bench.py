@@ -27,6 +27,7 @@ def _seconds(sizes: Sizes) -> dict[str, float]:
         "registrations": 2 * (sizes.registering + 5),
         "memory": 30 + sizes.phones[1] / 80 + sizes.half_open[1] / 100 + sizes.calls[1] / 50,
         "growth": (sizes.before + sizes.growth) / sizes.rate + 80,
+        "media": sizes.rounds * len(sizes.media) * 4 * (sizes.media_seconds + 4),
         "bridging": len(sizes.bridge) * (3 * sizes.bridge_seconds + 2) + 10,
     }
 

@@ -15,6 +15,10 @@ from cubeload import memory
 from cubeload.bridging import Bridged, bridging
 from cubeload.growth import growth
 from cubeload.measure import HOLD, CallResult, Loaded
+from cubeload.media.command import DEFAULT_RELAYS as ENGINES
+from cubeload.media.command import contenders
+from cubeload.media.command import section as compared
+from cubeload.media.plan import MediaLoad
 from cubeload.product import PORTS, Lab, interpreters, proxy_system
 from cubeload.progress import Progress
 from cubeload.registering import Rate, handshakes, refreshes
@@ -283,6 +287,13 @@ def _bridged(best: Bridged, *, last: bool) -> str:
     )
 
 
+def media(run: Run) -> Section:
+    """The media engines beside rtpengine and bare sockets, briefly; `cubeload media` has all of it."""
+    sizes = run.sizes
+    loads = [MediaLoad(number, sizes.media_seconds) for number in sizes.media]
+    return compared(contenders(ENGINES), loads, sizes.rounds, run.progress.say)
+
+
 PARTS: dict[str, Part] = {
     "calls": calls,
     "ramp": ramp,
@@ -290,4 +301,5 @@ PARTS: dict[str, Part] = {
     "memory": footprint,
     "growth": grown,
     "bridging": bridge,
+    "media": media,
 }

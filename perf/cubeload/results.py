@@ -55,6 +55,7 @@ class Section:
     series: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     plot: str = ""  # file name, once it was drawn
     axes: tuple[str, str] = ("", "")
+    upright: bool = False  # a line for each row, where there are more results than figures
 
 
 def document(sections: Sequence[Section], command: str) -> dict[str, object]:
@@ -107,7 +108,7 @@ def _section(section: Section) -> list[str]:
     lines += [f"- {finding}" for finding in section.findings]
     lines += [f"- **not to be believed: {fault}**" for fault in section.faults]
     if section.rows:
-        lines += ["", *table(section.rows)]
+        lines += ["", *(upright if section.upright else table)(section.rows)]
     if section.plot:
         lines += ["", f"![{section.title}]({section.plot})"]
     return [*lines, "", f"How: {section.method}", "", f"Not measured: {section.not_measured}"]
@@ -119,6 +120,12 @@ def table(rows: Sequence[Row]) -> list[str]:
     head = ["", *(str(number) for number in range(1, len(rows) + 1))]
     body = [[name.replace("_", " "), *(cell(row.get(name, "")) for row in rows)] for name in names]
     return [_line(head), _line(["--"] * len(head)), *(_line(line) for line in body)]
+
+
+def upright(rows: Sequence[Row]) -> list[str]:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    body = [[cell(row.get(name, "")) for name in names] for row in rows]
+    return [_line(names), _line(["--"] * len(names)), *(_line(line) for line in body)]
 
 
 def cell(value: object) -> str:

@@ -25,6 +25,8 @@ class Sizes:
     growth: int = 3000
     bridge: list[int] = field(default_factory=lambda: [50, 100, 200, 300, 400, 500])
     bridge_seconds: float = 3
+    media: list[int] = field(default_factory=lambda: [300, 600])
+    media_seconds: float = 2
 
 
 def short() -> Sizes:
@@ -45,4 +47,6 @@ def long() -> Sizes:
         growth=50_000,
         bridge=[50, 100, 200, 300, 400, 500, 600, 700, 800],
         bridge_seconds=6,
+        media=[300, 600, 1000],
+        media_seconds=3,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
@@ -37,7 +36,9 @@ class Point:
     p99_us: float
     p999_us: float
     per_second: float  # packets relayed while packets were counted
+    timely: float  # of them, those that came within 5 ms
     reordered: int
+    reports: int  # RTCP packets that came to phones and core
     faults: int  # packets that were not what they should be
     lag_us: float  # the generator: its worst delay,
     late: float  # packets that it sent more than 250 us late,
@@ -70,7 +71,7 @@ def build(folder: Path) -> Programs:
 
 
 class Bench:
-    """A folder with programs and streams; the streams of a suite are encrypted once, for as many calls as ever needed."""
+    """A folder with programs and streams; a suite's streams are encrypted once, for the most calls of all loads."""
 
     def __init__(self, folder: Path, loads: Sequence[MediaLoad]) -> None:
         self._folder = folder
@@ -127,7 +128,9 @@ def _point(name: str, load: MediaLoad, found: dict[str, Any], faults: int, memor
         p99_us=found["p99_us"],
         p999_us=found["p999_us"],
         per_second=found["per_second"],
+        timely=found["timely"],
         reordered=found["overtaken"],
+        reports=found["reports"],
         faults=faults + found["wrong"] + found["strange"] + found["repeated"],
         lag_us=found["lag_us"],
         late=found["late"],
@@ -136,36 +139,29 @@ def _point(name: str, load: MediaLoad, found: dict[str, Any], faults: int, memor
     )
 
 
+@dataclass(slots=True)
+class Contender:
+    """A relay, and at which numbers of calls it is measured."""
+
+    name: str
+    least: int = 0
+    most: int = 1_000_000
+
+
 def compare(
-    names: Sequence[str], loads: Sequence[MediaLoad], rounds: int, tell: Callable[[Point], None] = print
+    contenders: Sequence[Contender], loads: Sequence[MediaLoad], rounds: int, tell: Callable[[Point], None] = print
 ) -> list[Point]:
-    """Every relay under every load, in turns; `rounds` times."""
+    """Every relay under every load that it is measured at, in turns; `rounds` times, each with other phases."""
     folder = Path(tempfile.mkdtemp(prefix="cubeload-media-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
     try:
         bench = Bench(folder, loads)
         points = []
         for number in range(rounds):
             for load in loads:
+                names = [each.name for each in contenders if each.least <= load.calls <= each.most]
                 for name in names if number % 2 == 0 else list(reversed(names)):
                     points.append(bench.measure(name, replace(load, seed=number + 1)))
                     tell(points[-1])
         return points
     finally:
         shutil.rmtree(folder)
-
-
-def medians(points: Sequence[Point]) -> list[dict[str, object]]:
-    """One row for each relay and load."""
-    rows = []
-    for key in dict.fromkeys((point.suite, point.calls, point.relay) for point in points):
-        group = [point for point in points if (point.suite, point.calls, point.relay) == key]
-        row: dict[str, object] = {"suite": key[0], "calls": key[1], "relay": key[2], "runs": len(group)}
-        row["passed"] = sum(point.passes for point in group)
-        for field in (
-            "cpu_us", "cores", "loss", "p50_us", "p99_us", "p999_us", "per_second", "reordered", "kib_a_call", "lag_us",
-            "late", "busy",
-        ):  # fmt: skip
-            row[field] = statistics.median(getattr(point, field) for point in group)
-        row["faults"] = sum(point.faults for point in group)
-        rows.append(row)
-    return rows

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -42,8 +43,12 @@ class Cubeproxy:
         self._worker = Worker(command, len(keys))
         self.pid = self._worker.process.pid
         self.empty = resident(self.pid)
-        self.calls = [self._call(number, key) for number, key in enumerate(keys)]
-        self._worker.barrier()
+        try:
+            self.calls = [self._call(number, key) for number, key in enumerate(keys)]
+            self._worker.barrier()
+        except BaseException:  # left alone, a worker would go on with the calls that it has
+            self._worker.close()
+            raise
 
     def _call(self, number: int, phone_key: MasterKey) -> CallPlan:
         port = FIRST_PORT + 2 * number
@@ -99,7 +104,13 @@ class Floor:
 
 
 def _bound(address: Address) -> socket.socket:
+    """The kernel gives up the sockets of an io_uring a moment after the process that had it is gone."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    for _ in range(200):
+        with contextlib.suppress(OSError):
+            sock.bind(address)
+            return sock
+        time.sleep(0.01)
     sock.bind(address)
     return sock
 

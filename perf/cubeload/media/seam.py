@@ -16,6 +16,7 @@ from cubeproxy.protocols.values import Address
 
 SLOT = 8 * 56  # octets of counters a session
 SUITES = tuple(Suite)
+REPORTS = 5000  # ms between the RTCP reports of a leg: it is terminated, as signalling asks with `rtcp: terminate`
 PRESENT, SENDS, RECEIVES, SEND_KEY, RECEIVE_KEY, REMOTE = 1, 2, 4, 16, 32, 64
 
 
@@ -35,6 +36,7 @@ class Worker:
         self._seam.recv(4096)  # it is ready
         socket.send_fds(self._seam, [struct.pack("!BBII", 1, 1, 3_600_000, 3_600_000)], [memory])
         os.close(memory)
+        self._seam.send(struct.pack("!BBI", 1, 7, REPORTS))
 
     def open(self, session: int, slot: int, sockets: Sequence[socket.socket]) -> None:
         message = struct.pack("!BBQIHH", 1, 2, session, slot, socket.AF_INET, socket.AF_INET)

@@ -28,6 +28,7 @@
 
 enum { HEAD = 12, PAYLOAD = 160, ROOM = 512, REPORT_ROUNDS = 250, REPORT = 28, THREADS = 64, BEGIN = 16 };
 static const int64_t LATE = 250000; /* ns behind the schedule that count as late */
+static const int64_t TIMELY = 5000000; /* ns of delay that a call does not notice */
 static const int64_t TAKEN = 2500000; /* ns after a packet was sent that its other end looks for it */
 static const int64_t REST = 500000000; /* ns for which is listened when all is sent */
 
@@ -64,7 +65,7 @@ static int64_t *traces;           /* [stream][round]: 0, when it was sent (ns), 
 static uint32_t *latencies;       /* us * 10 */
 static size_t latency_count;
 static int64_t window_begin, window_end; /* ns in which packets per second are counted */
-static uint64_t counted, in_window, strange, repeated, overtaken, wrong, unsent, late;
+static uint64_t counted, in_window, timely, reports_heard, strange, repeated, overtaken, wrong, unsent, late;
 static int64_t worst_lag, idle;
 static int threads[THREADS], thread_count; /* the scheduler's figures of the relay's threads */
 static FILE *samples;
@@ -205,7 +206,10 @@ static void note(struct endpoint *endpoint, uint32_t stream, uint32_t round, int
     int64_t delay = when > *trace ? when - *trace : 0;
     *trace = -*trace;
     endpoint->owed -= endpoint->owed > 0;
-    in_window += when >= window_begin && when < window_end;
+    if (when >= window_begin && when < window_end) {
+        in_window++;
+        timely += delay < TIMELY;
+    }
     if (round < plan->warm)
         return;
     counted++;
@@ -372,6 +376,9 @@ static uint64_t run(void)
         for (uint32_t stream = 0; stream < 2 * plan->calls; stream++)
             while (hear(stream))
                 ;
+    for (uint32_t stream = 0; stream < 2 * plan->calls; stream++)
+        for (char report[ROOM]; recv(endpoints[stream].reports, report, sizeof report, MSG_DONTWAIT) > 0;)
+            reports_heard++;
     return used;
 }
 
@@ -461,10 +468,11 @@ int main(int count, char **arguments)
     qsort(latencies, latency_count, sizeof *latencies, compare);
     uint64_t expected = 2ULL * plan->calls * (plan->rounds - plan->warm);
     double seconds = (double)(plan->rounds - plan->warm) * plan->interval / 1e9;
-    printf("{\"expected\": %llu, \"arrived\": %llu, \"per_second\": %.0f, \"cpu_s\": %.6f, \"p50_us\": %.1f, "
+    printf("{\"expected\": %llu, \"arrived\": %llu, \"per_second\": %.0f, \"timely\": %.0f, \"reports\": %llu, \"cpu_s\": %.6f, \"p50_us\": %.1f, "
            "\"p99_us\": %.1f, \"p999_us\": %.1f, \"max_us\": %.1f, \"overtaken\": %llu, \"repeated\": %llu, "
            "\"strange\": %llu, \"wrong\": %llu, \"unsent\": %llu, \"late\": %.6f, \"lag_us\": %.1f, \"busy\": %.3f}\n",
-           (unsigned long long)expected, (unsigned long long)counted, (double)in_window / seconds, (double)used / 1e9,
+           (unsigned long long)expected, (unsigned long long)counted, (double)in_window / seconds, (double)timely / seconds,
+           (unsigned long long)reports_heard, (double)used / 1e9,
            percentile(0.5), percentile(0.99), percentile(0.999), percentile(1), (unsigned long long)overtaken,
            (unsigned long long)repeated, (unsigned long long)strange, (unsigned long long)wrong, (unsigned long long)unsent,
            (double)late / (double)expected, (double)worst_lag / 1000, 1 - (double)idle / 1e9 / seconds);
