@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cubeproxy.border.interworking import FIRST_OFFER, INTERWORKING
+from cubeproxy.border.interworking import ANY, CARRIES, FIRST_OFFER, INTERWORKING
 from cubeproxy.border.plan import Plan
 from cubeproxy.cli.common import read_config
 from cubeproxy.cli.run import MAP_HELP, NVRAM_HELP
@@ -60,12 +60,19 @@ def _faces(plan: Plan) -> Iterator[str]:
 
 
 def _interworking(plan: Plan) -> Iterator[str]:
-    """What stands between the faces, and why: a line for each pair of media that the dial peers make."""
+    """What stands between the faces, and why: a line for each pair of media that the dial peers make, and one where a
+    suite of theirs cannot be had then."""
     pairs = {
         (FIRST_OFFER[access.policy], FIRST_OFFER[core.policy]): None for access in plan.access for core in plan.core
     }
     for one, other in pairs:
-        yield f"media    {one.value} to {other.value}: {INTERWORKING[one, other, plan.personality][1]}"
+        row = INTERWORKING.get((one, other, plan.personality))
+        need, reason = row or (None, "refused, pass-thru takes both dial peers")
+        yield f"media    {one.value} to {other.value}: {reason}"
+        keys = CARRIES[need, plan.farms] if need is not None else ANY
+        lacking = {suite.value for peer in plan.peers.values() for suite in peer.suites if suite not in keys.suites}
+        if lacking:
+            yield f"keys     {', '.join(sorted(lacking))} left out: {keys.why}"
 
 
 def _own_certificates(model: Config, store: Store) -> Iterator[Event]:

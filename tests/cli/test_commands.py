@@ -38,6 +38,34 @@ def test_check_says_what_would_listen_and_what_was_passed_over() -> None:
     assert "personality iosxe" in text
 
 
+def changed(folder: Path, name: str, *changes: tuple[str, str]) -> str:
+    """A sample with every occurrence of some text replaced."""
+    text = data.config(name).read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    (folder / "changed.ios").write_text(text)
+    return str(folder / "changed.ios")
+
+
+def test_check_says_what_pass_thru_on_one_side_does(tmp_path: Path) -> None:
+    _, text = invoke("check", changed(tmp_path, "sample-a-xe.ios", ("\n srtp\n", "\n srtp pass-thru\n")))
+    assert "media    SRTP pass-thru to RTP: refused, pass-thru takes both dial peers" in text
+    assert "srtp pass-thru is not configured on dial-peer 200, dial-peer 201" in text
+
+
+def test_check_says_which_suites_a_farm_cannot_be_told(tmp_path: Path) -> None:
+    suites = "voice class srtp-crypto 1\n crypto 1 AEAD_AES_256_GCM\n crypto 2 AES_CM_128_HMAC_SHA1_80\n!\n"
+    changes = (
+        ("\n srtp\n", "\n srtp\n voice-class sip srtp-crypto 1\n"),
+        ("voice class uri ACC sip\n", suites + "voice class uri ACC sip\n"),
+    )
+    _, text = invoke("check", changed(tmp_path, "sample-a.ios", *changes))
+    assert "keys     AEAD_AES_256_GCM left out: SCCP carries no AES-256 key and no MKI to a DSP farm" in text
+    _, text = invoke("check", changed(tmp_path, "sample-a-xe.ios", changes[0], changes[1]))
+    assert "left out" not in text
+
+
 def test_check_fails_on_a_name_that_nothing_defines(tmp_path: Path) -> None:
     config = data.config("sample-a-xe.ios").read_text().replace("incoming uri request ACC", "incoming uri request AXX")
     (tmp_path / "broken.ios").write_text(config)
