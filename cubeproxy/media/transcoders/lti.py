@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cubeproxy.config.model import DspfarmProfile
-from cubeproxy.media.transcoders.words import Capacity, HopUpdate, Legs, Output, Refusal
+from cubeproxy.media.transcoders.words import Capability, Capacity, HopUpdate, Legs, Output, Refusal
 from cubeproxy.protocols.values import Address
 
 
@@ -15,6 +15,9 @@ class LtiTranscoder:
     name = "LTI"
     hops = 1
     inside = ""
+    capabilities = frozenset(
+        {Capability.GCM_128, Capability.GCM_256, Capability.SECURE_BOTH, Capability.DTMF, Capability.REPORTS}
+    )
 
     def __init__(self, profiles: Sequence[DspfarmProfile]) -> None:
         self.profiles = profiles

@@ -3,6 +3,10 @@
 Media goes from the SIP leg through a hop to the farm, from the farm through a second hop to the other SIP leg. Hops
 pass packets on unopened: keys are the farm's alone. A session goes to the registered farm with most free streams;
 `sdspfarm transcode sessions` limits them all together, each farm's `maximum sessions` its own.
+
+A session whose farm is lost, or gives it up, goes to another one, under new numbers. What we send on its SRTP legs
+needs new keys then: the next farm does not know where the last one was in the key stream (RFC 3711 9.1). So it
+asks the new farm for nothing before an update brings keys that no farm has had.
 """
 
 from __future__ import annotations
@@ -14,10 +18,12 @@ from cubeproxy.config.model import Config
 from cubeproxy.media.leg import PASS_THROUGH
 from cubeproxy.media.transcoders.admission import judge, profiles_by_name
 from cubeproxy.media.transcoders.words import (
+    Capability,
     Capacity,
     HopUpdate,
     Legs,
     MemberLost,
+    MemberMoved,
     Output,
     Refusal,
     SccpClose,
@@ -31,10 +37,12 @@ from cubeproxy.protocols.sccp.messages import RegisterRequest
 from cubeproxy.protocols.sccp.registry import Message, Unknown
 from cubeproxy.protocols.sccp.server import FarmServer
 from cubeproxy.protocols.sccp.session import Stream, TranscoderSession
-from cubeproxy.protocols.values import Address, DeviceIdentity, Event, StreamSpec
+from cubeproxy.protocols.suites import MasterKey
+from cubeproxy.protocols.values import Address, DeviceIdentity, Event, Severity, StreamSpec
 
 STREAMS = 2  # of a session
 UNSPECIFIED = ("", "0.0.0.0", "::")
+MOVES = 8  # of one session: farms that fail in turn must not keep a call of theirs for ever
 
 
 @dataclass(slots=True)
@@ -47,6 +55,14 @@ class Session:
     inside: Sequence[Address] = ()
     legs: Legs = (None, None)
     hosts: tuple[Address, Address] | None = None  # where the farm receives; None until both channels are open
+    tried: set[int] = field(default_factory=set)  # connections of farms that could not carry it
+    spent: set[bytes] = field(default_factory=set, repr=False)  # sending keys that farms before this one had
+    moves: int = 0
+
+    @property
+    def renewed(self) -> bool:
+        """No leg is to be protected with a key that another farm had."""
+        return not any(key.master in self.spent for key in _sending_keys(self.legs))
 
 
 @dataclass(slots=True)
@@ -75,6 +91,7 @@ class SccpFarms:
 
     name = "SCCP"
     hops = 2
+    capabilities = frozenset({Capability.GCM_128, Capability.SECURE_BOTH, Capability.DTMF, Capability.DRAIN})
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -84,6 +101,7 @@ class SccpFarms:
         self.farms: dict[int, Farm] = {}
         self.total = 0
         self.failed = 0
+        self.moved = 0
         self._sessions: dict[int, Session] = {}
         self._parties: dict[int, Session] = {}
         self._next_party = 1
@@ -112,16 +130,11 @@ class SccpFarms:
         return Capacity(min(self.limit, offered), len(self._sessions))
 
     def statistics(self) -> dict[str, int]:
-        return {"sessions": self.total, "failed": self.failed}
+        return {"sessions": self.total, "failed": self.failed, "moved": self.moved}
 
     def reserve(self, session: int, now: float) -> None:
         farm = max(self._ready(), key=lambda each: each.free)
-        parties = (self._next_party, self._next_party + 1)
-        self._next_party += STREAMS
-        made = TranscoderSession(session, parties, parties, farm.server.version)
-        placed = Session(session, farm.connection, made)
-        self._sessions[session] = farm.sessions[session] = placed
-        self._parties.update(dict.fromkeys(parties, placed))
+        self._seat(Session(session, farm.connection, self._machine(session, farm)), farm)
         self.total += 1
 
     def update(self, session: int, legs: Legs, inside: Sequence[Address], now: float) -> list[Output]:
@@ -130,7 +143,7 @@ class SccpFarms:
             return []
         placed.legs, placed.inside = legs, inside
         first, second = legs
-        if first is None or second is None:
+        if first is None or second is None or not placed.renewed:
             return self._hops(placed)
         try:
             streams = (_stream(first, inside[0]), _stream(second, inside[1]))
@@ -173,6 +186,8 @@ class SccpFarms:
 
     def reset(self, now: float) -> list[Output]:
         """Have every farm register again."""
+        for farm in self.farms.values():
+            farm.leaving = True
         return [
             one
             for farm in list(self.farms.values())
@@ -198,7 +213,7 @@ class SccpFarms:
         profiles = profiles_by_name(self._config)
         for farm in self.farms.values():
             profile = profiles.get(farm.server.name)
-            if farm.server.registered and (profile is None or profile.security):
+            if farm.server.registered and not farm.leaving and (profile is None or profile.security):
                 yield farm
 
     def _said(
@@ -223,10 +238,11 @@ class SccpFarms:
                         out += self._end(placed, "the farm's address is of another family", now)
                         continue
                     placed.hosts = first, second
+                    placed.tried.clear()
                     out += self._hops(placed)
                 case machine.SessionFailed(_cause, text) if placed is not None:
                     self.failed += 1
-                    out += self._end(placed, text, now)
+                    out += self._given_up(placed, text, now)
                 case Event():
                     out.append(output)
         return out
@@ -238,13 +254,63 @@ class SccpFarms:
         return self._said(connection, placed.machine.receive(message, now), placed, now)
 
     def _farm_down(self, connection: int, cause: str, now: float) -> list[Output]:
-        """Its sessions are lost; nobody is left to be told to close them."""
+        """Its sessions go to others; nobody is left to be told to close them."""
         lost = list(self.farms[connection].sessions.values())
         out: list[Output] = []
         for placed in lost:
             self._forget(placed, now)
-            out.append(MemberLost(placed.number, f"DSP farm lost: {cause}"))
-        return out
+            out += self._move(placed, f"DSP farm lost: {cause}")
+        return [*out, *self._told(self.farms[connection], lost, cause)]
+
+    def _given_up(self, placed: Session, cause: str, now: float) -> list[Output]:
+        """Its farm lets go of it. One that never carried it is not asked again, one that did may be, as the last."""
+        farm = self.farms[placed.connection]
+        if placed.hosts is None:
+            placed.tried.add(placed.connection)
+        return [*self._forget(placed, now), *self._move(placed, cause), *self._told(farm, [placed], cause)]
+
+    def _move(self, placed: Session, cause: str) -> list[Output]:
+        """Another farm for a session that stands in no index any more, or its end for want of one."""
+        farm = self._another(placed)
+        if farm is None:
+            return [MemberLost(placed.number, cause, "pool-full")]
+        began = placed.machine.streams is not None
+        placed.machine, placed.connection, placed.hosts = self._machine(placed.number, farm), farm.connection, None
+        placed.moves += 1
+        self._seat(placed, farm)
+        if not began:
+            return []
+        self.moved += 1
+        placed.spent.update(key.master for key in _sending_keys(placed.legs))
+        return [*self._hops(placed), MemberMoved(placed.number, cause)]
+
+    def _another(self, placed: Session) -> Farm | None:
+        """Where it may go next: most free streams first, the farm that it comes from last."""
+        if placed.moves >= MOVES:
+            return None
+        room = [farm for farm in self._ready() if farm.free > 0 and farm.connection not in placed.tried]
+        return max(room, key=lambda farm: (farm.connection != placed.connection, farm.free), default=None)
+
+    def _told(self, farm: Farm, given_up: Sequence[Session], cause: str) -> list[Event]:
+        """What became of sessions that a farm carries no more."""
+        if not given_up:
+            return []
+        kept = sum(placed.number in self._sessions for placed in given_up)
+        text = f"sessions that DSP farm {farm.server.name} carries no more: {len(given_up)}, of which {kept} go on"
+        severity = Severity.WARNING if kept == len(given_up) else Severity.ERROR
+        fields = {"sessions": len(given_up), "moved": kept}
+        return [Event("sccp.sessions.moved", severity, text, device=farm.server.name, cause=cause, fields=fields)]
+
+    def _machine(self, number: int, farm: Farm) -> TranscoderSession:
+        """One that has asked for nothing yet, under numbers that no farm has seen."""
+        parties = (self._next_party, self._next_party + 1)
+        self._next_party += STREAMS
+        return TranscoderSession(number, parties, parties, farm.server.version)
+
+    def _seat(self, placed: Session, farm: Farm) -> None:
+        """Into every index."""
+        self._sessions[placed.number] = farm.sessions[placed.number] = placed
+        self._parties.update(dict.fromkeys(placed.machine.parties, placed))
 
     def _end(self, placed: Session, cause: str, now: float) -> list[Output]:
         return [*self._forget(placed, now), MemberLost(placed.number, cause)]
@@ -265,6 +331,10 @@ class SccpFarms:
             HopUpdate(placed.number, 0, (first, inner[0])),
             HopUpdate(placed.number, 1, (inner[1], second)),
         ]
+
+
+def _sending_keys(legs: Legs) -> Iterator[MasterKey]:
+    return (leg.send_key for leg in legs if leg is not None and leg.send_key is not None)
 
 
 def _stream(spec: StreamSpec, inside: Address) -> Stream:

@@ -8,12 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from cubeproxy.protocols.sccp.registry import Message
 from cubeproxy.protocols.values import Address, Event, StreamSpec
 
 Legs = tuple[StreamSpec | None, StreamSpec | None]
+
+
+class Capability(Enum):
+    """What a member may be able to do beyond what every member must.
+
+    That is audio under the AES_CM_128 suites, refusal, capacity, re-key, hold and release.
+    The behaviour suite of the members runs what a member declares, and knows a reason for what it does not.
+    """
+
+    GCM_128 = "SRTP with AEAD_AES_128_GCM"
+    GCM_256 = "SRTP with AEAD_AES_256_GCM"
+    SECURE_BOTH = "SRTP on both legs, each with keys of its own"
+    DTMF = "RFC 4733 events, the payload type mapped"
+    CODECS = "another codec on either leg"
+    PACKETISATION = "another packet period on either leg"
+    REPORTS = "RTCP towards each leg, as SRTCP where it is secure"
+    REHOMING = "calls survive the loss of what carries them"
+    DRAIN = "it can be taken out of service while its calls go on"
 
 
 @dataclass(slots=True)
@@ -27,7 +46,16 @@ class HopUpdate:
 
 @dataclass(slots=True)
 class MemberLost:
-    """A session is over: whoever carried it is gone, or gave it up."""
+    """A session is over: whoever carried it is gone, or gave it up. `failure` as in `values.MediaLost`."""
+
+    session: int
+    cause: str
+    failure: str = "media-lost"
+
+
+@dataclass(slots=True)
+class MemberMoved:
+    """A session goes on elsewhere, once its legs have new sending keys: see `values.MediaMoved`."""
 
     session: int
     cause: str
@@ -47,7 +75,7 @@ class SccpClose:
     connection: int
 
 
-Output = HopUpdate | MemberLost | SccpSend | SccpClose | Event
+Output = HopUpdate | MemberLost | MemberMoved | SccpSend | SccpClose | Event
 
 
 @dataclass(slots=True, frozen=True)
@@ -71,6 +99,7 @@ class Transcoder(Protocol):
 
     name: str
     hops: int
+    capabilities: frozenset[Capability]
 
     @property
     def inside(self) -> str:

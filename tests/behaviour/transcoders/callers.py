@@ -1,0 +1,141 @@
+"""The two ends of a call: each says a tone of its own, frame by frame, and judges the frames that it hears."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import select
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cubelab.audio.tones import Hearing, strongest, tone
+from cubeproxy.protocols import g711
+from cubeproxy.protocols.rtcp import SenderReport
+from cubeproxy.protocols.suites import MasterKey
+from cubeproxy.protocols.values import Address, Codec, StreamSpec
+from tests.media.phones import PCMU, Heard, outbound
+from tests.server.media_lab import PATIENCE, Station
+
+TONES = (440, 1000)  # Hz, of leg 0 and leg 1
+FRAMES = 45  # of a conversation; 20 ms each
+MISSING = 5  # that may get lost while a session begins, or wait in a jitter buffer when it ends
+
+
+@dataclass(slots=True, frozen=True)
+class Speech:
+    """A codec as an end speaks it: frames of samples to payloads and back. It may keep state between frames."""
+
+    encode: Callable[[array[int]], bytes]
+    decode: Callable[[bytes], array[int]]
+
+
+SPEECH: dict[str, Callable[[], Speech]] = {
+    "pcmu": lambda: Speech(g711.encode_ulaw, g711.decode_ulaw),
+    "pcma": lambda: Speech(g711.encode_alaw, g711.decode_alaw),
+}
+
+
+class Caller(Station):
+    """One end, on a host of its own. `codec`, `payload_type` and `ptime` are what it negotiated."""
+
+    def __init__(
+        self,
+        host: str,
+        says: int,
+        ours: MasterKey | None = None,
+        theirs: MasterKey | None = None,
+        *,
+        codec: Codec = PCMU,
+        payload_type: int = 0,
+        ptime: int = 20,
+    ) -> None:
+        super().__init__(host, ours, theirs)
+        self.rtp.setblocking(False)
+        self.rtcp.setblocking(False)
+        self.codec, self.payload_type, self.ptime, self.says = codec, payload_type, ptime, says
+        self.speech = SPEECH[codec.name]()
+        self.heard: list[Heard] = []
+
+    def spec(self, **changes: object) -> StreamSpec:
+        """The leg towards this end, as the proxy negotiated it."""
+        fields: dict[str, object] = {
+            "codec": self.codec, "payload_type": self.payload_type, "ptime": self.ptime,
+        }  # fmt: skip
+        return super().spec(**(fields | changes))
+
+    def change_own_key(self, ours: MasterKey) -> None:
+        """What this end sends begins anew under another key; what it hears goes on."""
+        self.ours, self._out = ours, outbound(ours)
+
+    async def speak(self, to: Address, seconds: float) -> None:
+        """Say the tone at the pace of real speech."""
+        loop = asyncio.get_running_loop()
+        size = 8 * self.ptime
+        samples = tone(self.says, seconds)
+        begun = loop.time()
+        for number, at in enumerate(range(0, len(samples) - size + 1, size), 1):
+            payload = self.speech.encode(samples[at : at + size])
+            self.rtp.sendto(self.say(payload, payload_type=self.payload_type), to)
+            await asyncio.sleep(max(0.0, begun + number * self.ptime / 1000 - loop.time()))
+
+    async def hear_all(self) -> None:
+        """Take what arrives, until cancelled; a packet that this end cannot open is an error."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self.heard.append(self.hear(await loop.sock_recv(self.rtp, 2048)))
+
+    async def hear_one(self) -> Heard:
+        """The next packet."""
+        async with asyncio.timeout(PATIENCE):
+            return self.hear(await asyncio.get_running_loop().sock_recv(self.rtp, 2048))
+
+    def report(self) -> SenderReport:
+        """What this end tells of its own stream."""
+        return SenderReport(self.ssrc, 0xEC00_0000 << 32, self.timestamp, self.sequence, 160 * self.sequence)
+
+    def hearing(self) -> Hearing:
+        """Which tone there was in everything that was heard."""
+        samples = array("h")
+        for packet in self.heard:
+            if packet.payload_type == self.payload_type:
+                samples += self.speech.decode(packet.payload)
+        return strongest(samples)
+
+    def waiting(self) -> bool:
+        """Whether something has arrived that was not yet taken."""
+        return bool(select.select([self.rtp], [], [], 0)[0])
+
+    def deafen(self) -> None:
+        """Forget what has arrived."""
+        self.heard.clear()
+        with contextlib.suppress(BlockingIOError):
+            while self.rtp.recv(2048):
+                pass
+
+
+async def converse(callers: tuple[Caller, Caller], local: tuple[Address, Address], frames: int = FRAMES) -> None:
+    """Both speak at once, and take what comes until a little after."""
+    for caller in callers:
+        caller.deafen()
+    ears = [asyncio.ensure_future(caller.hear_all()) for caller in callers]
+    try:
+        await asyncio.gather(*(caller.speak(to, frames / 50) for caller, to in zip(callers, local, strict=True)))
+        await asyncio.sleep(0.15)  # what is still on its way
+        for ear in ears:
+            if ear.done():
+                await ear  # it only ends with an error
+    finally:
+        for ear in ears:
+            ear.cancel()
+        await asyncio.gather(*ears, return_exceptions=True)
+
+
+async def talk(callers: tuple[Caller, Caller], local: tuple[Address, Address], frames: int = FRAMES) -> None:
+    """Both speak at once; each must hear the other's tone, and nearly all of it."""
+    await converse(callers, local, frames)
+    for listener, speaker in (callers, callers[::-1]):
+        found = listener.hearing()
+        assert found.heard, f"{listener.address} heard no tone: {found}"
+        assert found.frequency == speaker.says, f"{listener.address} heard {found}, not {speaker.says} Hz"
+        assert len(listener.heard) * listener.ptime >= (frames - MISSING) * 20, f"{len(listener.heard)} packets"

@@ -1,0 +1,23 @@
+"""The fixture `member`: every member of the pool, or with `@needs(...)` those that declare a capability."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.behaviour.transcoders.members import MEMBERS, Member
+from tests.behaviour.transcoders.rows import needed
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "member" not in metafunc.fixturenames:
+        return
+    wanted = needed(metafunc.function)
+    chosen = [member for member in MEMBERS if wanted <= member.capabilities]
+    assert chosen, f"no member declares {wanted}"
+    metafunc.parametrize("member", chosen, ids=[member.name for member in chosen], indirect=True)
+
+
+@pytest.fixture
+def member(request: pytest.FixtureRequest) -> Member:
+    kind: type[Member] = request.param
+    return kind()

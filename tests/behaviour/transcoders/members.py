@@ -1,0 +1,103 @@
+"""How each member of the pool is set up: the same words for all, so that no row knows which one it has."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from typing import Any
+
+from cubeproxy.config.model import Config
+from cubeproxy.media.transcoders.lti import LtiTranscoder
+from cubeproxy.media.transcoders.sccp import SccpFarms
+from cubeproxy.media.transcoders.words import Capability
+from cubeproxy.server.dsp_farm import Registration
+from tests.behaviour.transcoders.bench import Bench, running, until
+from tests.server import test_transcoding as lab
+from tests.server.media_lab import PATIENCE
+
+
+class Member(ABC):
+    """`carriers`: whether sessions are carried by something that can be absent while the service runs."""
+
+    name: str
+    capabilities: frozenset[Capability]
+    carriers: bool = True
+
+    @abstractmethod
+    def config(self, sessions: int) -> Config: ...
+
+    @contextlib.asynccontextmanager
+    async def service(self, sessions: int = 8, **settings: Any) -> AsyncIterator[Bench]:
+        """The service alone: nothing that could carry a call is there, unless it is the service itself.
+
+        `settings` are those of `TranscodingService`.
+        """
+        async with running(self.config(sessions), **settings) as bench:
+            yield bench
+
+    @contextlib.asynccontextmanager
+    async def bench(self, sessions: int = 8, **settings: Any) -> AsyncIterator[Bench]:
+        """A service that can carry so many sessions."""
+        async with self.service(sessions, **settings) as bench, self.carrier(bench):
+            yield bench
+
+    @contextlib.asynccontextmanager
+    async def carrier(self, bench: Bench) -> AsyncIterator[None]:
+        """What carries sessions is there, and the service knows it."""
+        yield
+
+    async def drain(self, bench: Bench) -> None:
+        """Take what carries sessions out of service, for those who declare it; calls go on."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def carried(self, bench: Bench) -> int:
+        """Sessions that are really there, as whoever carries them counts."""
+
+
+class Lti(Member):
+    name = "LTI"
+    capabilities = LtiTranscoder.capabilities
+    carriers = False
+
+    def config(self, sessions: int) -> Config:
+        given = lab.router("CUBE", maximum_sessions=sessions)
+        given.telephony = None  # no farm beside it
+        return given
+
+    def carried(self, bench: Bench) -> int:
+        return bench.service.sessions
+
+
+class Farm(Member):
+    name = "SCCP"
+    capabilities = SccpFarms.capabilities
+
+    def __init__(self) -> None:
+        self.registrations: list[Registration] = []
+        self.draining: list[asyncio.Future[None]] = []
+
+    def config(self, sessions: int) -> Config:
+        return lab.router(maximum_sessions=sessions)
+
+    @contextlib.asynccontextmanager
+    async def carrier(self, bench: Bench) -> AsyncIterator[None]:
+        box = lab.Box(bench.config, bench.service, bench.events, bench.reports, [])
+        async with lab.farm(box) as registration:
+            self.registrations.append(registration)
+            await until(lambda: bench.member.refusal() is None)
+            yield
+        self.registrations.remove(registration)
+
+    async def drain(self, bench: Bench) -> None:
+        for registration in self.registrations:
+            self.draining.append(asyncio.ensure_future(registration.drain(PATIENCE)))
+        await until(lambda: bench.member.refusal() is not None)
+
+    def carried(self, bench: Bench) -> int:
+        return sum(len(registration.channels.conferences) for registration in self.registrations)
+
+
+MEMBERS: tuple[type[Member], ...] = (Lti, Farm)

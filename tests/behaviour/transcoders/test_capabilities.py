@@ -1,0 +1,58 @@
+"""Who declares what, and why somebody does not: a capability is lost or gained by a change here, never by accident."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from cubeproxy.media.transcoders.words import Capability
+from tests.behaviour.transcoders.members import MEMBERS
+
+C = Capability
+ALL = frozenset(Capability)
+
+# What a member does not declare, each with its reason.
+GAPS: dict[str, dict[Capability, str]] = {
+    "LTI": {
+        C.CODECS: "the media worker passes payloads on as they are",
+        C.PACKETISATION: "the media worker sends a packet for a packet",
+        C.REHOMING: "the worker is of this box: when it dies, the ports of the call die with it",
+        C.DRAIN: "it is the proxy's own worker: it drains with the proxy, never alone",
+    },
+    "SCCP": {
+        C.GCM_256: "SCCP's MediaEncryption has 16 octets for a key",
+        C.CODECS: "the farm's media worker passes payloads on as they are",
+        C.PACKETISATION: "the farm's media worker sends a packet for a packet",
+        C.REPORTS: "the vendor's farm bridges no SRTCP to RTCP (15.2M)",
+        C.REHOMING: "a call ends with the farm that carried it",
+    },
+}
+
+
+def test_every_member_declares_what_it_does_and_nothing_else() -> None:
+    assert {member.name: member.capabilities for member in MEMBERS} == {
+        name: ALL - gaps.keys() for name, gaps in GAPS.items()
+    }
+
+
+def test_every_gap_has_a_reason() -> None:
+    assert all(len(reason) > 20 for gaps in GAPS.values() for reason in gaps.values())
+
+
+def test_every_capability_has_a_row() -> None:
+    """A word that nothing tests would be a promise."""
+    tested: set[str] = set()
+    for path in Path(__file__).parent.glob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "needs":
+                tested |= {each.attr for each in node.args if isinstance(each, ast.Attribute)}
+    declared = {each.name for member in MEMBERS for each in member.capabilities}
+    assert declared <= tested
+
+
+def test_what_is_never_optional_has_no_condition() -> None:
+    """The rows of `test_every_member` run with every member: no `needs`, no skip, no exception."""
+    source = (Path(__file__).parent / "test_every_member.py").read_text()
+    assert not {"needs", "skip", "xfail", "capabilities", "isinstance(member"} & set(source.replace("(", " ").split())
+    for word in ("hears", "refused", "too_many", "new_key", "held", "released"):
+        assert word in source
