@@ -3,7 +3,8 @@
 #   make test [ARGS=...]   all tests but the soaks; as root it also installs the Debian packages of tests/interop.
 #                          With ARGS (for pytest) a part of them, and then no coverage is demanded
 #   make soak [ARGS=...]   the long tests
-#   make sanitize          the native media worker's tests under AddressSanitizer, UBSan and ThreadSanitizer
+#   make sanitize          the native media worker's tests under AddressSanitizer, UBSan and ThreadSanitizer; `make test` too
+#   make fuzz              mutated packets and commands against the native parsers, two million (CUBEPROXY_FUZZ_RUNS)
 #   make bench [ARGS=...]  benchmarks beside other programs
 #   make compiled          a second environment, the message path compiled by mypyc (two minutes to build)
 #   make venv              the virtual environment alone
@@ -18,7 +19,7 @@ COVERAGE_GATE = 95
 COMPILED = $(VENV)-compiled
 SOURCES = $(shell find cubeproxy lab perf -name '*.py' -o -name '*.[ch]')
 
-.PHONY: demo test soak sanitize bench compiled venv packages clean
+.PHONY: demo test soak sanitize fuzz bench compiled venv packages clean
 .DEFAULT_GOAL := test
 
 demo: venv
@@ -31,8 +32,10 @@ soak: venv packages
 	@$(BIN)/python -m pytest --soak $(ARGS)
 
 sanitize: venv
-	@CUBEPROXY_NATIVE_BUILD=asan $(BIN)/python -m pytest tests/media tests/server -k "native or epoll or io_uring" $(ARGS)
-	@CUBEPROXY_NATIVE_BUILD=tsan $(BIN)/python -m pytest tests/server -k epoll $(ARGS)
+	@$(BIN)/python -m pytest tests/media/test_sanitized.py $(ARGS)
+
+fuzz: venv
+	@$(BIN)/python -m pytest tests/media/test_native_fuzz.py --soak $(ARGS)
 
 bench: $(VENV)/.ready-bench compiled packages
 	@CUBELOAD_COMPILED=$(abspath $(COMPILED))/bin/python $(BIN)/cubeload bench $(ARGS)
