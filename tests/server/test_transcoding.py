@@ -211,7 +211,7 @@ async def test_a_farm_that_goes_takes_its_calls_and_may_come_back() -> None:
         assert isinstance(await box.reserve(), MediaRefused)
         async with farm(box):
             reserved, _phones = await box.call()
-        assert await box.event() == MediaLost(reserved.session, "DSP farm lost: unregistered")
+        assert await box.event() == MediaLost(reserved.session, "DSP farm lost: unregistered", "pool-full")
         refused = await box.reserve()
         assert isinstance(refused, MediaRefused)
         assert refused.cause == "no-transcoder"

@@ -17,6 +17,7 @@ from cubeproxy.media.transcoders.sccp import SccpFarms, Session
 from cubeproxy.media.transcoders.words import (
     HopUpdate,
     MemberLost,
+    MemberMoved,
     Output,
     Refusal,
     SccpClose,
@@ -29,6 +30,7 @@ from cubeproxy.protocols.values import (
     MediaCommand,
     MediaEvent,
     MediaLost,
+    MediaMoved,
     MediaRefused,
     MediaReserved,
     Need,
@@ -146,9 +148,12 @@ class TranscoderPool:
                 case HopUpdate(number, hop, legs):
                     if placement := self._placements.get(number):
                         out.append(UpdateMedia(placement.hops[hop], legs))
-                case MemberLost(number, cause):
+                case MemberLost(number, cause, failure):
                     if placement := self._placements.get(number):
-                        out += self._given_up(placement, cause, now)
+                        out += self._given_up(placement, cause, failure, now)
+                case MemberMoved(number, cause):
+                    if placement := self._placements.get(number):
+                        out.append(MediaMoved(placement.session, cause))
                 case _:
                     out.append(output)
         return out
@@ -225,10 +230,10 @@ class TranscoderPool:
                 out.append(ReleaseMedia(session))
         return out
 
-    def _given_up(self, placement: Placement, cause: str, now: float) -> list[Effect]:
+    def _given_up(self, placement: Placement, cause: str, failure: str, now: float) -> list[Effect]:
         """The member is done with it already."""
         answered = 0 not in placement.hops
         out = self._drop(placement)
         if answered:
-            return [*out, MediaLost(placement.session, cause)]
+            return [*out, MediaLost(placement.session, cause, failure)]
         return [*out, MediaRefused(placement.ticket, "no-transcoder", cause)]

@@ -75,6 +75,7 @@ class Farm:
     since: float
     identity: DeviceIdentity | None = None  # by its certificate; None in the clear
     tls: tuple[str, str] | None = None  # version and cipher suite, as OpenSSL spells them
+    leaving: bool = False  # it was told to register again
     sessions: dict[int, Session] = field(default_factory=dict)
 
     @property
