@@ -1,7 +1,7 @@
 """The behaviour suite again, with the native worker built under sanitizers: what they find is a failure here.
 
 AddressSanitizer with UBSan for both back ends, ThreadSanitizer for epoll (io_uring's other half is in the kernel,
-where it cannot look). The suites are run by a pytest of their own, and say in the closing report how many tests that were.
+where it cannot look). A pytest of their own runs the suites; the closing report says how many tests that were.
 """
 
 from __future__ import annotations
