@@ -76,7 +76,7 @@ class Bench:
     def __init__(self, folder: Path, loads: Sequence[MediaLoad]) -> None:
         self._folder = folder
         self._programs = build(folder)
-        self._relays = relays(self._programs.worker, self._programs.floor)
+        self.relays = relays(self._programs.worker, self._programs.floor)
         self._most = max(load.calls for load in loads)
         self._streams: dict[Suite | None, Streams] = {}
 
@@ -84,7 +84,7 @@ class Bench:
         """Set up the calls, run the streams, end the relay."""
         streams = self._streams_of(load, None if name == FLOOR else load.suite)
         keys: list[MasterKey] = streams.keys or [fresh_key(load.suite)] * load.calls
-        relay = self._relays[name](keys[: load.calls])
+        relay = self.relays[name](keys[: load.calls])
         try:
             alone_on(relay.pid, (os.cpu_count() or 1) - 1)
             plan, samples = self._folder / "plan", self._folder / "samples"
