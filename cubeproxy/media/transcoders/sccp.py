@@ -55,7 +55,7 @@ class Session:
     inside: Sequence[Address] = ()
     legs: Legs = (None, None)
     hosts: tuple[Address, Address] | None = None  # where the farm receives; None until both channels are open
-    tried: set[int] = field(default_factory=set)  # connections of farms that could not carry it
+    tried: set[int] = field(default_factory=set)  # connections of farms that refused it
     spent: set[bytes] = field(default_factory=set, repr=False)  # sending keys that farms before this one had
     moves: int = 0
 
@@ -241,8 +241,10 @@ class SccpFarms:
                     placed.hosts = first, second
                     placed.tried.clear()
                     out += self._hops(placed)
-                case machine.SessionFailed(_cause, text) if placed is not None:
+                case machine.SessionFailed(_cause, text, broken) if placed is not None:
                     self.failed += 1
+                    if not broken:
+                        placed.tried.add(placed.connection)
                     out += self._given_up(placed, text, now)
                 case Event():
                     out.append(output)
@@ -264,10 +266,8 @@ class SccpFarms:
         return [*out, *self._told(self.farms[connection], lost, cause)]
 
     def _given_up(self, placed: Session, cause: str, now: float) -> list[Output]:
-        """Its farm lets go of it. One that never carried it is not asked again, one that did may be, as the last."""
+        """Its farm lets go of it."""
         farm = self.farms[placed.connection]
-        if placed.hosts is None:
-            placed.tried.add(placed.connection)
         return [*self._forget(placed, now), *self._move(placed, cause), *self._told(farm, [placed], cause)]
 
     def _move(self, placed: Session, cause: str) -> list[Output]:

@@ -76,10 +76,11 @@ class Ready:
 
 @dataclass(slots=True)
 class SessionFailed:
-    """`cause` is a key of the border's failure table."""
+    """`cause` is a key of the border's failure table. `broken`: it was carried, and could be again by the same farm."""
 
     cause: str
     text: str
+    broken: bool = False
 
 
 @dataclass(slots=True)

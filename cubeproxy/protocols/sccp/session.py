@@ -129,7 +129,7 @@ class TranscoderSession(Machine):
     def _judge(self, message: Message) -> tuple[Input, Any] | None:
         expected = self.parties[self._waiting[0]] if self._waiting else -1
         if isinstance(message, MediaTransmissionFailure):
-            return Input.REFUSED, ("no-transcoder", "the farm hears nothing")
+            return Input.REFUSED, ("no-transcoder", "the farm hears nothing", True)
         if isinstance(message, OpenReceiveChannelAck | StartMediaTransmissionAck) and message.party == expected:
             if message.status != Status.OK:
                 text = STATUS_TEXTS.get(message.status, f"status {message.status}")  # type: ignore[call-overload]
@@ -250,7 +250,7 @@ def run(session: TranscoderSession, _ack: Message, _now: float, out: list[Output
     out.append(Ready((session.hosts[0], session.hosts[1])))
 
 
-def fail(session: TranscoderSession, why: tuple[str, str], _now: float, out: list[Output]) -> None:
+def fail(session: TranscoderSession, why: tuple[Any, ...], _now: float, out: list[Output]) -> None:
     session.done()
     session.close_legs((0, 1), PortHandling.CLOSE, out)
     out.append(SessionFailed(*why))
