@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from cubeproxy.cli.common import fail, read_config
-from cubeproxy.cli.run import MAP_HELP, NVRAM_HELP, LogFormat
+from cubeproxy.cli.run import MAP_HELP, NVRAM_HELP, LogFormat, RtcpPolicy
 from cubeproxy.media.dsp.capacity import STREAMS, Load, best, choices, find_module
 from cubeproxy.media.dsp.tables import MODULES
+from cubeproxy.media.reports import INTERVAL
 from cubeproxy.protocols.errors import ConfigError, CubeError
 from cubeproxy.protocols.values import Severity
 from cubeproxy.server.dsp_farm import PORTS, run_farm
@@ -108,6 +109,10 @@ def farm(
     maps: Annotated[list[str] | None, typer.Option("--map", metavar="OLD=NEW", help=MAP_HELP)] = None,
     module: Annotated[str, typer.Option(help="The module that limits the sessions, PVDM3-64; none: software.")] = "",
     workers: Annotated[int, typer.Option(min=1, max=64, help="Media worker processes of each profile.")] = 1,
+    rtcp: Annotated[
+        RtcpPolicy,
+        typer.Option(envvar="CUBEPROXY_RTCP", help="RTCP: drop it like the router, or terminate it on each stream."),
+    ] = RtcpPolicy.DROP,
     ports: Annotated[tuple[int, int], typer.Option(help="First and last port of the farm's media.")] = PORTS,
     drain: Annotated[float, typer.Option(min=0, help="Seconds that sessions may go on after SIGTERM.")] = 60.0,
     log_format: Annotated[LogFormat, typer.Option(help="Operator events as text or JSON lines.")] = LogFormat.TEXT,
@@ -127,6 +132,7 @@ def farm(
             ports=ports,
             drain=drain,
             nvram=nvram,
+            reports=INTERVAL if rtcp is RtcpPolicy.TERMINATE else 0.0,
             json_lines=log_format is LogFormat.JSON,
             level=Severity.DEBUG if verbose else Severity.INFO,
         )

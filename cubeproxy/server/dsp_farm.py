@@ -13,32 +13,30 @@ import contextlib
 import resource
 import signal
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 import uvloop
 
-from cubeproxy.config.model import Config, DspfarmProfile, SccpCcm, SccpCcmGroup
-from cubeproxy.media.dsp.capacity import profile_sessions
+from cubeproxy.config.model import Config
 from cubeproxy.media.dsp.channels import Channels
 from cubeproxy.media.dsp.channels import Output as ChannelOutput
 from cubeproxy.media.dsp.tables import Module
 from cubeproxy.pki.store import Store
-from cubeproxy.protocols.errors import ConfigError, CubeError, RemoteProtocolError
+from cubeproxy.protocols.errors import CubeError, RemoteProtocolError
 from cubeproxy.protocols.sccp import machine
-from cubeproxy.protocols.sccp.codecs import capabilities
 from cubeproxy.protocols.sccp.farm import FarmClient
-from cubeproxy.protocols.sccp.farm_words import FarmSettings, Method, State
+from cubeproxy.protocols.sccp.farm_words import State
 from cubeproxy.protocols.sccp.media_messages import ConnectionStatisticsRequest
 from cubeproxy.protocols.sccp.registry import Message, Unknown
 from cubeproxy.protocols.values import Address, Event, MediaEvent, Severity
 from cubeproxy.server.eventlog import EventLog
+from cubeproxy.server.farm_plan import Plan, plans, settings_of
 from cubeproxy.server.media import MediaService
 from cubeproxy.server.sccp import SccpConnection
 from cubeproxy.server.sccp_tls import LIMITS
-from cubeproxy.server.sccp_tls import PORT as SECURE_PORT
 from cubeproxy.server.tls import TlsPolicy
 from cubeproxy.transport.channel import TlsChannel
 
@@ -46,91 +44,6 @@ PORTS = (32768, 49151)  # of the farm's media: beside the range of the calls, fo
 LOOK = 1.0  # s between two looks at sessions that a lost call manager left behind
 LEASE = 60.0  # s that media goes on should the farm's process die: its call manager ends the calls anyway
 SILENCE = 10.0  # s without a packet after which such a session has ended
-
-
-@dataclass(slots=True, frozen=True)
-class Plan:
-    """One registration: under which name, of which profile, where media comes to, and the call managers in order."""
-
-    name: str
-    profile: DspfarmProfile
-    sessions: int
-    address: str
-    servers: tuple[Address, ...]
-    group: SccpCcmGroup
-    vouchers: Mapping[Address, str] = field(default_factory=dict)  # trustpoint that vouches for each, "" is any
-
-    @property
-    def secure(self) -> bool:
-        """Over TLS: the vendor's default in `security` mode."""
-        return self.profile.security and self.profile.tls
-
-
-def plans(config: Config, module: Module | None = None) -> list[Plan]:
-    """What a configuration registers. ConfigError where it says how it cannot."""
-    if not config.sccp.enabled:
-        raise ConfigError("SCCP is off", fix="`sccp`")
-    if not any(card.dsp_services_dspfarm for card in config.voice_cards.values()):
-        raise ConfigError("no voice card gives its DSPs to a farm", fix="`dsp services dspfarm` under `voice-card N`")
-    found = [
-        _plan(config, group, number, name, module)
-        for group in config.sccp.groups.values()
-        for number, name in group.associate_profile
-    ]
-    kept = [plan for plan in found if plan is not None]
-    if not kept:
-        raise ConfigError(
-            "no dspfarm profile registers with a call manager",
-            fix="`dspfarm profile N transcode security` with `associate application SCCP` and `no shutdown`, "
-            "and `associate profile N register NAME` in a `sccp ccm group`",
-        )
-    return kept
-
-
-def _plan(config: Config, group: SccpCcmGroup, number: int, name: str, module: Module | None) -> Plan | None:
-    profile = config.dspfarm_profiles.get(number)
-    if profile is None or profile.service != "transcode" or profile.application != "SCCP":
-        return None
-    where = f"dspfarm profile {number}"
-    if profile.shutdown:
-        raise ConfigError(f"{where} is shut down, as profiles are by default", fix="`no shutdown`")
-    secure = profile.security and profile.tls
-    if secure and not profile.trustpoint:
-        raise ConfigError(
-            f"{where} registers over TLS and presents no certificate",
-            fix="`trustpoint NAME`, or `no tls` where farm and call manager are one box",
-        )
-    sessions = profile_sessions(profile, module)
-    if not sessions:
-        raise ConfigError(f"{where} has no sessions", fix="`maximum sessions N`")
-    interface = config.interfaces.get(group.bind_interface or config.sccp.local_interface)
-    if interface is None or not interface.address:
-        raise ConfigError(f"sccp ccm group {group.number} has no address", fix="`sccp local INTERFACE`")
-    known = {ccm.identifier: (ccm.address, _port(ccm, secure)) for ccm in config.sccp.ccms}
-    vouchers = {known[ccm.identifier]: ccm.trustpoint for ccm in config.sccp.ccms}
-    ranked = sorted(group.associate_ccm, key=lambda pair: pair[1])
-    servers = tuple(known[identifier] for identifier, _ in ranked if identifier in known)
-    if not servers:
-        raise ConfigError(f"sccp ccm group {group.number} has no call manager", fix="`associate ccm N priority 1`")
-    return Plan(name, profile, sessions, interface.address, servers, group, vouchers)
-
-
-def _port(ccm: SccpCcm, secure: bool) -> int:
-    """The vendor's configurations name the clear port, or none, for both."""
-    return SECURE_PORT if secure and ccm.port == SccpCcm.port else ccm.port
-
-
-def settings_of(plan: Plan) -> FarmSettings:
-    group = plan.group
-    return FarmSettings(
-        plan.name,
-        plan.address,
-        plan.sessions,
-        capabilities(plan.profile.codecs),
-        keepalive_retries=group.keepalive_retries,
-        switchover=Method(group.switchover or "graceful"),
-        switchback=Method(group.switchback) if group.switchback in ("graceful", "immediate") else Method.GUARD,
-    )
 
 
 class Registration:
@@ -145,8 +58,10 @@ class Registration:
         ports: tuple[int, int] = PORTS,
         pace: float = 1.0,
         store: Store | None = None,
+        reports: float = 0.0,
     ) -> None:
         """`store` has the trustpoints of a profile that registers over TLS; it is read again for each connection.
+        `reports` as in `MediaService`: RTCP comes here unopened, for whoever has the keys must answer it.
         `pace` scales the machine's waits, for tests that cannot wait ten seconds."""
         self.plan = plan
         settings = settings_of(plan)
@@ -163,7 +78,13 @@ class Registration:
         self._log = log
         self._store = store if store is not None else Store(None, {})
         self._media = MediaService(
-            self._media_event, ports, workers=workers, lease=LEASE, idle=SILENCE, on_report=log.write
+            self._media_event,
+            ports,
+            workers=workers,
+            lease=LEASE,
+            idle=SILENCE,
+            on_report=log.write,
+            reports=reports,
         )
         self._connection: SccpConnection | None = None
         self._dialling: asyncio.Task[None] | None = None
@@ -350,6 +271,7 @@ def run_farm(
     json_lines: bool = False,
     level: Severity = Severity.INFO,
     nvram: Path | None = None,
+    reports: float = 0.0,
     out: TextIO = sys.stderr,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Raises ConfigError, and TrustError for a certificate that is missing."""
@@ -359,17 +281,16 @@ def run_farm(
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         log = EventLog(out, json_lines=json_lines, level=level, clock=runner.get_loop().time)
         store = Store(nvram, config.trustpoints)
-        runner.run(_serve(plans(config, module), workers, ports, drain, log, store))
+        farms = partial(Registration, log=log, workers=workers, ports=ports, store=store, reports=reports)
+        runner.run(_serve(plans(config, module), farms, drain, log))
 
 
-async def _serve(
-    wanted: list[Plan], workers: int, ports: tuple[int, int], drain: float, log: EventLog, store: Store
-) -> None:
+async def _serve(wanted: list[Plan], make: Callable[[Plan], Registration], drain: float, log: EventLog) -> None:
     loop = asyncio.get_running_loop()
     signals: asyncio.Queue[int] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, number)
-    farms = [Registration(plan, log, workers=workers, ports=ports, store=store) for plan in wanted]
+    farms = [make(plan) for plan in wanted]
     try:
         for farm in farms:
             await farm.start()

@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives import serialization
 from cubeproxy.config.model import Config, TelephonyService, Trustpoint
 from cubeproxy.pki.store import Store
 from cubeproxy.protocols.values import MediaEvent
-from cubeproxy.server.dsp_farm import Registration, plans
+from cubeproxy.server.dsp_farm import Registration
 from cubeproxy.server.eventlog import EventLog
+from cubeproxy.server.farm_plan import plans
 from cubeproxy.server.sccp_tls import PORT
 from cubeproxy.server.tls import TlsPolicy
 from cubeproxy.server.transcoding import TranscodingService
@@ -86,11 +87,11 @@ class FarmHost:
         given.telephony = None
         return given
 
-    def registration(self, pace: float = 0.01) -> Registration:
+    def registration(self, pace: float = 0.01, reports: float = 0.0) -> Registration:
         (plan,) = plans(self.config)
         log = EventLog(self.log, clock=asyncio.get_running_loop().time)
         first = 26000 + 100 * (int(self.host.rpartition(".")[2]) % 50)
-        return Registration(plan, log, ports=(first, first + 99), pace=pace, store=self.store)
+        return Registration(plan, log, ports=(first, first + 99), pace=pace, store=self.store, reports=reports)
 
 
 @contextlib.asynccontextmanager
@@ -111,9 +112,9 @@ async def serving(folder: Path, *names: str, trusts: Pair | None = FARM_CA) -> A
 
 
 @contextlib.asynccontextmanager
-async def registering(hosts: Iterable[FarmHost]) -> AsyncIterator[list[Registration]]:
+async def registering(hosts: Iterable[FarmHost], reports: float = 0.0) -> AsyncIterator[list[Registration]]:
     """The farms of these hosts run; whether they get in is another matter."""
-    found = [host.registration() for host in hosts]
+    found = [host.registration(reports=reports) for host in hosts]
     try:
         for one in found:
             await one.start()

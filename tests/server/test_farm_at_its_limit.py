@@ -13,8 +13,9 @@ import pytest
 from cubeproxy.media.dsp.capacity import find_module
 from cubeproxy.protocols.sccp.session import State
 from cubeproxy.protocols.values import MediaRefused, MediaReserved
-from cubeproxy.server.dsp_farm import Registration, plans
+from cubeproxy.server.dsp_farm import Registration
 from cubeproxy.server.eventlog import EventLog
+from cubeproxy.server.farm_plan import plans
 from tests.server import soak_record
 from tests.server.media_lab import PATIENCE, Station, live
 from tests.server.test_transcoding import Box, Nowhere, registered, router, running

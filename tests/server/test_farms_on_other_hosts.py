@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -13,14 +14,17 @@ from typing import Any
 import pytest
 
 from cubeproxy.pki.store import Store
-from cubeproxy.protocols.errors import TrustError
+from cubeproxy.protocols.errors import RemoteProtocolError, TrustError
+from cubeproxy.protocols.rtcp import ReceiverReport, SenderReport, parse
 from cubeproxy.protocols.sccp.messages import KeepAlive
 from cubeproxy.protocols.sccp.registry import encode
-from cubeproxy.protocols.values import Event, MediaRefused, MediaReserved, ReleaseMedia
-from cubeproxy.server.dsp_farm import Registration, plans
+from cubeproxy.protocols.suites import Suite
+from cubeproxy.protocols.values import Event, MediaRefused, MediaReserved, ReleaseMedia, StreamCounters
+from cubeproxy.server.dsp_farm import Registration
+from cubeproxy.server.farm_plan import plans
 from cubeproxy.server.sccp_tls import PORT
 from tests.server.farm_hosts import CUBE_HOST, SECURE, FarmHost, put, registering, serving
-from tests.server.media_lab import PATIENCE
+from tests.server.media_lab import PATIENCE, Station, exchange
 from tests.server.test_transcoding import Box, flowing, registered, running, talk
 from tests.transport.pki import OTHER_CA, issue, rsa_key
 
@@ -91,6 +95,62 @@ async def test_a_farm_on_another_host_carries_a_call(tmp_path: Path) -> None:
         (farm,) = pool.farms.values()
         assert farm.identity is not None
         assert (farm.identity.subject, farm.identity.trustpoint) == ("CN=dsp-farm", "FARMS")
+
+
+@pytest.mark.parametrize(
+    "suite", [Suite.AEAD_AES_128_GCM, Suite.AES_CM_128_HMAC_SHA1_80, Suite.AES_CM_128_HMAC_SHA1_32]
+)
+def test_each_suite_that_sccp_carries_is_heard_over_a_farm(tmp_path: Path, suite: Suite) -> None:
+    async def run() -> None:
+        async with serving(tmp_path / "cube", "FARM1") as box, registering(hosts(tmp_path, 2)) as farms:
+            await all_in(farms, box)
+            reserved, phones = await box.call(suite)
+            await flowing(box, reserved, phones)
+            await talk(reserved, phones)
+            (conference,) = farms[0].channels.conferences.values()
+            counted = farms[0]._media.counters(conference.session)
+            assert counted[0].received >= 5
+            assert counted[0].auth_failures == counted[1].auth_failures == 0
+
+    asyncio.run(run())
+
+
+@live
+async def test_reports_come_from_the_farm_which_has_the_keys(tmp_path: Path) -> None:
+    """The hops pass RTCP unopened both ways; the farm answers on each stream, as SRTCP on the secure one."""
+    async with serving(tmp_path / "cube", "FARM1") as box, registering(hosts(tmp_path, 2), 0.3) as farms:
+        await all_in(farms, box)
+        reserved, phones = await box.call()
+        await flowing(box, reserved, phones)
+        phone, core = phones
+        heard = asyncio.gather(*(asyncio.to_thread(_report, station) for station in phones))
+        while not heard.done():
+            await asyncio.to_thread(talk_once, phones, reserved)
+        secure, clear = await heard
+        assert phone._in is not None
+        assert isinstance(parse(phone._in.unprotect_rtcp(secure))[0], SenderReport | ReceiverReport)
+        assert isinstance(parse(clear)[0], SenderReport | ReceiverReport)
+        with pytest.raises(RemoteProtocolError):
+            parse(secure)
+        host, port = reserved.local[1]
+        core.rtcp.sendto(clear, (host, port + 1))
+        await until(lambda: _counted(farms[0])[1].rtcp_received)
+        assert _counted(farms[0])[0].rtcp_sent
+
+
+def _report(station: Station) -> bytes:
+    station.rtcp.settimeout(PATIENCE)
+    return station.rtcp.recv(2048)
+
+
+def talk_once(phones: tuple[Station, Station], reserved: MediaReserved) -> None:
+    exchange(phones, reserved.local, 1)
+    time.sleep(0.02)  # the pace of voice
+
+
+def _counted(farm: Registration) -> tuple[StreamCounters, StreamCounters]:
+    (conference,) = farm.channels.conferences.values()
+    return farm._media.counters(conference.session)
 
 
 @live

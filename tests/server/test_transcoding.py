@@ -17,6 +17,7 @@ from cubeproxy.protocols.errors import ConfigError
 from cubeproxy.protocols.sccp.farm_words import State
 from cubeproxy.protocols.sccp.messages import KeepAlive, RegisterRequest
 from cubeproxy.protocols.sccp.registry import HEAD, encode
+from cubeproxy.protocols.suites import Suite
 from cubeproxy.protocols.values import (
     Event,
     MediaEvent,
@@ -28,11 +29,12 @@ from cubeproxy.protocols.values import (
     ReserveMedia,
     UpdateMedia,
 )
-from cubeproxy.server.dsp_farm import Registration, plans
+from cubeproxy.server.dsp_farm import Registration
 from cubeproxy.server.eventlog import EventLog
+from cubeproxy.server.farm_plan import plans
 from cubeproxy.server.sccp import MAX_CONNECTIONS
 from cubeproxy.server.transcoding import TranscodingService
-from tests.media.phones import key
+from tests.media.phones import SHA1_80, key
 from tests.media.transcoders.scene import config
 from tests.server.media_lab import PATIENCE, Station, exchange, live
 
@@ -93,11 +95,11 @@ class Box:
         self.service.handle(ReserveMedia(self.tickets, "call", (ACCESS, CORE), Need.TRANSCODER))
         return await self.event()
 
-    async def call(self) -> tuple[MediaReserved, tuple[Station, Station]]:
+    async def call(self, suite: Suite = SHA1_80) -> tuple[MediaReserved, tuple[Station, Station]]:
         """A call that is up: SRTP on leg 0, RTP on leg 1."""
         reserved = await self.reserve()
         assert isinstance(reserved, MediaReserved), reserved
-        phones = Station("127.0.41.3", key(1), key(2)), Station("127.0.41.4")
+        phones = Station("127.0.41.3", key(1, suite), key(2, suite)), Station("127.0.41.4")
         self.stations += phones
         self.service.handle(UpdateMedia(reserved.session, (phones[0].spec(), phones[1].spec())))
         return reserved, phones
