@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from cubeproxy.protocols.errors import RemoteProtocolError
@@ -26,6 +27,7 @@ _M_LINE = re.compile(r"([!-~]+) +([0-9]{1,5})(?:/([0-9]{1,5}))? +([!-~]+)((?: +[
 _RTPMAP = re.compile(r"([!-.0-~]+)/([0-9]{1,6})(?:/([0-9]{1,2}))? *", re.ASCII)
 _RTCP = re.compile(r"([0-9]{1,5})(?: +(IN +IP[46] +[!-~]+))? *", re.ASCII)
 _NUMBER = re.compile(r"([0-9]{1,5})(?:\.[0-9]{1,9})? *", re.ASCII)
+_LONGEST_RTPMAP = 80  # characters; what is longer names no codec
 _PAYLOAD_TYPE = re.compile(r"[0-9]{1,3}", re.ASCII)
 
 
@@ -223,8 +225,12 @@ class Media(Section):
 
 def _codec(payload_type: int, text: str | None) -> Codec | None:
     """The codec by the text of an rtpmap, by the static table when there is none."""
-    if text is None:
-        return STATIC_PAYLOAD_TYPES.get(payload_type)
+    return STATIC_PAYLOAD_TYPES.get(payload_type) if text is None else _named(text[:_LONGEST_RTPMAP])
+
+
+@lru_cache(256)
+def _named(text: str) -> Codec | None:
+    """The same few all day long."""
     match = _RTPMAP.fullmatch(text)
     if match is None or not int(match[2]):
         return None

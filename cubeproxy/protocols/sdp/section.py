@@ -91,13 +91,17 @@ class Section:
         rows: list[str] = []
         done = 0
         for place, row in self.kept:
-            rows += [f"a={attribute}" for attribute in self.attributes[done:place]]
+            rows += _written(self.attributes[done:place])
             rows.append(row)
             done = max(done, place)
-        return rows + [f"a={attribute}" for attribute in self.attributes[done:]]
+        return rows + _written(self.attributes[done:])
 
     def connection_lines(self) -> list[str]:
         return optional("c", self.connection) + [f"b={value}" for value in self.bandwidth]
+
+
+def _written(attributes: list[Attribute]) -> list[str]:
+    return [f"a={name}" if value is None else f"a={name}:{value}" for name, value in attributes]
 
 
 def optional(letter: str, value: str | None) -> list[str]:

@@ -73,6 +73,8 @@ class Headers:
     def all(self, name: str) -> list[str]:
         """Every value in order. Only headers whose grammar is a list are split; empty rows give nothing."""
         key = key_of(name)
+        if key not in self._keys:
+            return []
         values = [value_of(row) for at, row in zip(self._keys, self._rows, strict=True) if at == key]
         if key not in LISTS:
             return values
@@ -81,6 +83,8 @@ class Headers:
     def rows(self, name: str) -> list[str]:
         """One value a row, unfolded, not split."""
         key = key_of(name)
+        if key not in self._keys:
+            return []
         return [value_of(row) for at, row in zip(self._keys, self._rows, strict=True) if at == key]
 
     def first_row(self, key: str) -> str | None:

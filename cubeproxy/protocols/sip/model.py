@@ -177,8 +177,8 @@ class Message:
         views = self.headers.views
         found: list[NameAddr] | None = views.get("contact")
         if found is None:
-            rows = self.headers.all("contact")
-            found = views["contact"] = [NameAddr.parse(text) for text in rows if text != "*"]
+            texts = self.headers.all("contact")
+            found = views["contact"] = [NameAddr.parse(text) for text in texts if text != "*"] if texts else []
         return found
 
     @property
