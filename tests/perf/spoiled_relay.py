@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def spoil(breaks: str, packet: bytes, seen: int, held: dict[socket.socket, bytes], other: socket.socket) -> list[bytes]:
-    """What goes out for a packet. Every ninth is spoiled, so both ways; not the first, which tell where numbers begin."""
+    """What goes out for a packet. Every ninth is spoiled, so both ways; not the first: they say where numbers begin."""
     if other in held:
         return [packet, held.pop(other)]
     if seen % 9 or seen < 20 or breaks == "nothing":
