@@ -19,10 +19,19 @@ from cubeproxy.protocols.rtcp import ReceiverReport, SenderReport, parse
 from cubeproxy.protocols.sccp.messages import KeepAlive
 from cubeproxy.protocols.sccp.registry import encode
 from cubeproxy.protocols.suites import Suite
-from cubeproxy.protocols.values import Event, MediaRefused, MediaReserved, ReleaseMedia, StreamCounters
+from cubeproxy.protocols.values import (
+    Event,
+    MediaMoved,
+    MediaRefused,
+    MediaReserved,
+    ReleaseMedia,
+    StreamCounters,
+    UpdateMedia,
+)
 from cubeproxy.server.dsp_farm import Registration
 from cubeproxy.server.farm_plan import plans
 from cubeproxy.server.sccp_tls import PORT
+from tests.media.phones import key
 from tests.server.farm_hosts import CUBE_HOST, SECURE, FarmHost, put, registering, serving
 from tests.server.media_lab import PATIENCE, Station, exchange
 from tests.server.test_transcoding import Box, flowing, registered, running, talk
@@ -197,6 +206,30 @@ async def test_a_host_that_drains_keeps_its_call_and_gets_no_other(tmp_path: Pat
         for other, ends in others:
             await flowing(box, other, ends)
             await talk(other, ends)
+
+
+@live
+async def test_a_call_of_a_lost_host_goes_on_over_another_host(tmp_path: Path) -> None:
+    """Its ports towards the phones stay; the key of what we send does not (see `MediaMoved`)."""
+    async with serving(tmp_path / "cube", "FARM1", "FARM2") as box, registering(hosts(tmp_path, 3, 2)) as farms:
+        await all_in(farms, box)
+        reserved, phones = await box.call()
+        await flowing(box, reserved, phones)
+        assert placed(box) == {"FARM1": 1}
+        await farms[0].stop()
+        moved = await box.event()
+        assert isinstance(moved, MediaMoved)
+        assert moved.session == reserved.session
+        phones[0].use(key(1), key(3))
+        box.service.handle(UpdateMedia(reserved.session, (phones[0].spec(), phones[1].spec())))
+        await flowing(box, reserved, phones)
+        await talk(reserved, phones)
+        assert placed(box) == {"FARM2": 1}
+        pool = box.service.pool.farms
+        assert pool is not None
+        (session,) = pool.sessions.values()
+        assert session.hosts is not None
+        assert {address for address, _port in session.hosts} == {HOSTS[1]}
 
 
 @live
