@@ -50,8 +50,9 @@ class Rtpengine:
     def __init__(self, access: str, core: str, ports: tuple[int, int]) -> None:
         self.process = subprocess.Popen(
             [
-                "rtpengine", "--foreground", "--log-stderr", "--log-level=3", "--table=-1", "--num-threads=1",
-                f"--interface=access/{access}", f"--interface=core/{core}", f"--listen-ng={CONTROL[0]}:{CONTROL[1]}", f"--listen-cli={CONTROL[0]}:{CONTROL[1] + 1}",
+                "rtpengine", "--config-file=none", "--foreground", "--log-stderr", "--log-level=3",
+                "--table=-1", "--num-threads=1",
+                f"--interface=access/{access}", f"--interface=core/{core}", f"--listen-ng={CONTROL[0]}:{CONTROL[1]}",
                 f"--port-min={ports[0]}", f"--port-max={ports[1]}", "--timeout=600", "--no-fallback",
                 "--delete-delay=0",
             ],
