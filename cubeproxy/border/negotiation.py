@@ -2,8 +2,9 @@
 
 A negotiated `Session` is immutable; a re-INVITE builds the next one and keeps the ports. Three
 rules: a description is rebuilt from what was understood, never passed on; each leg has its own keys;
-a key of ours stays as long as its suite does, so that hold and resume re-key nothing (RFC 4568 7.1.4). The exception to
-the second is `srtp pass-thru`: there keys, suites that we do not know and payload types are those of the far ends.
+a key of ours stays as long as its suite does, so that hold and resume re-key nothing (RFC 4568 7.1.4), unless an engine was
+lost with it (see `new_keys`). The exception to the second is `srtp pass-thru`: there keys, suites that we do not know and
+payload types are those of the far ends.
 """
 
 from __future__ import annotations
@@ -112,7 +113,8 @@ class Negotiation:
         self._signalling = signalling
         self._farms = farms
         self._offer: _Offer | None = None
-        self._keys: Keys = ANY  # that may be chosen for the pair of legs
+        self.keys: Keys = ANY  # that may be chosen for the pair of legs
+        self.renewing = False  # an offer of our own is open on one leg: see `new_keys`
         self._before: tuple[Kind | None, Kind | None] = (None, None)
         self._looked_at: tuple[int, bytes, Description] | None = None  # a first offer that was read to judge the need
         for side in self.sides:
@@ -134,14 +136,16 @@ class Negotiation:
         other = Kind.RTP if called.fallback else FIRST_OFFER[called.peer.policy]
         if not body:
             return self._need(FIRST_OFFER[caller.peer.policy], other)
-        description = self._parse(0, body)
+        description = self.read(0, body)
         self._looked_at = 0, body, description
         return self._need(self._accept(caller, description[2]), other)
 
     def pass_on(self, source: int, body: bytes, role: Input) -> bytes:
         """A description from leg `source`'s peer: the one to send on the other leg, b"" for none. Raises Refused."""
-        description, place, media = self._parse(source, body)
+        description, place, media = self.read(source, body)
         self._looked_at = None
+        if self.renewing and role is Input.REQUEST:
+            raise RemoteProtocolError("an offer of ours is open", 491)
         meaning = self.state.body(source, role)
         if meaning in CROSSING:
             raise RemoteProtocolError("an offer is open already", CROSSING[meaning])
@@ -158,7 +162,7 @@ class Negotiation:
 
     def answer_again(self, body: bytes) -> None:
         """Another fork's answer to the caller's offer: its media counts from now, the caller's description stays."""
-        description, _, media = self._parse(1, body)
+        description, _, media = self.read(1, body)
         if self._offer is not None and self._offer.source == 0 and not self.state.owed_by(0):
             self._take_answer(1, description, media)
 
@@ -171,7 +175,7 @@ class Negotiation:
         self.sides[0].kind, self.sides[1].kind = self._before
         self._offer = None
 
-    def _parse(self, source: int, body: bytes) -> Description:
+    def read(self, source: int, body: bytes) -> Description:
         """A description of leg `source`'s peer. A phone's audio goes into no signalling port, ours or the cluster's."""
         if self._looked_at is not None and self._looked_at[:2] == (source, body):
             return self._looked_at[2]
@@ -193,8 +197,8 @@ class Negotiation:
         side.kind = self._accept(side, media)
         if other.kind is None or self.session is None:
             other.kind = Kind.RTP if other.fallback else FIRST_OFFER[other.peer.policy]
-        self._keys = CARRIES[self._need(side.kind, other.kind), self._farms]
-        line = choose_line(media, side.peer, self._keys) if side.kind is Kind.SRTP and media.port else None
+        self.keys = CARRIES[self._need(side.kind, other.kind), self._farms]
+        line = choose_line(media, side.peer, self.keys) if side.kind is Kind.SRTP and media.port else None
         formats = self._common(media.codecs(), side.peer, other.peer)
         self._offer = _Offer(
             source,
@@ -209,13 +213,17 @@ class Negotiation:
         offered = self._offer_media(other, media, formats, direction)
         lines = list(other.layout) or [offered]
         lines[other.place] = offered
-        return self._describe(other, lines)
+        return self.describe(other, lines)
 
     def _own_key(self, side: Half, line: CryptoLine) -> MasterKey:
         """Our key of the line's suite, with an MKI as long as the offerer's: there are peers that have it both ways."""
         assert line.suite is not None
-        key = side.send_key(line.suite, self._rng)
-        return replace(key, mki=OWN_MKI.to_bytes(len(line.key.mki), "big")) if line.key.mki else key
+        return self.key_on(side, line.suite, OWN_MKI.to_bytes(len(line.key.mki), "big") if line.key.mki else b"")
+
+    def key_on(self, side: Half, suite: Suite, mki: bytes) -> MasterKey:
+        """Our key of a suite on a leg, with this MKI."""
+        key = side.send_key(suite, self._rng)
+        return replace(key, mki=mki) if mki else key
 
     def _common(self, formats: Formats, first: Peer, second: Peer) -> Formats:
         """What both dial peers allow, in the offerer's order (vendor: `codec`, `voice-class codec`, `dtmf-relay`)."""
@@ -234,15 +242,15 @@ class Negotiation:
         assert side.kind is not None
         side.lines = []
         if side.kind is Kind.SRTP:
-            suites = carried(side.peer.suites, self._keys)
+            suites = carried(side.peer.suites, self.keys)
             if not suites:
-                raise Refused("no-suite", f"dial-peer {side.peer.tag} has no suite to offer; {self._keys.why}")
+                raise Refused("no-suite", f"dial-peer {side.peer.tag} has no suite to offer; {self.keys.why}")
             keys = [side.send_key(suite, self._rng) for suite in suites]
             side.lines = [CryptoLine.own(tag, key) for tag, key in enumerate(keys, 1)]
         elif side.kind is Kind.OPAQUE and media.port:
             side.lines = passing_lines(media)
         crypto = [line.serialise() for line in side.lines]
-        return self._media(side, media, formats, direction, crypto)
+        return self.audio_on(side, media, formats, direction, crypto)
 
     def _take_answer(self, source: int, description: SessionDescription, media: Media) -> bytes:
         offer = self._offer
@@ -295,7 +303,7 @@ class Negotiation:
             offer.answer_line = passing_answer(media, side.lines)
         if side.kind is not Kind.SRTP:
             return None, None
-        return taken_line(media, side.lines, self._keys)
+        return taken_line(media, side.lines, self.keys)
 
     def _write_answer(
         self, side: Half, offer: _Offer, formats: Formats, direction: Direction, answered: Media
@@ -303,15 +311,15 @@ class Negotiation:
         side.layout = [media.refused() for media in offer.description.media]
         side.place = offer.place
         if not answered.port or not offer.media.port:
-            return self._describe(side, side.layout)
+            return self.describe(side, side.layout)
         crypto = [offer.answer_line.serialise()] if offer.answer_line else []
         opaque = side.kind is Kind.OPAQUE  # packets keep the payload types that their sender gave them
         numbered = formats if opaque else renumbered(offer.formats, formats)
         parameters = answered if opaque else offer.media
-        media = self._media(side, answered, numbered, direction, crypto, parameters=parameters)
-        return self._describe(side, offer.description.with_only(offer.place, media))
+        media = self.audio_on(side, answered, numbered, direction, crypto, parameters=parameters)
+        return self.describe(side, offer.description.with_only(offer.place, media))
 
-    def _media(
+    def audio_on(
         self,
         side: Half,
         source: Media,
@@ -320,6 +328,7 @@ class Negotiation:
         crypto: list[str],
         parameters: Media | None = None,
     ) -> Media:
+        """Our m-line on a leg, with the packet time of `source` and the format parameters of `parameters`."""
         assert side.kind is not None
         fmtp = {number: text for number, _ in formats if (text := (parameters or source).fmtp(number))}
         port = side.local[1] if source.port else 0
@@ -333,7 +342,7 @@ class Negotiation:
             ptime=source.ptime,
         )
 
-    def _describe(self, side: Half, media: list[Media]) -> bytes:
+    def describe(self, side: Half, media: list[Media]) -> bytes:
         """Our description on a leg; the version grows only when it differs from the last one (RFC 3264 8)."""
         body = self._serialise(side, media)
         if side.sent and body != side.sent:
