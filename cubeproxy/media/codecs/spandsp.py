@@ -1,0 +1,95 @@
+"""G.726 at 16, 24, 32 and 40 kbit/s by spandsp (LGPL-2.1; Debian: libspandsp2), loaded at run time.
+
+Codewords are packed as RFC 3551 4.5.4 has it, the first in the low bits of an octet ("G726-32"), not as AAL2 does
+("AAL2-G726-32").
+"""
+
+from __future__ import annotations
+
+import ctypes
+from array import array
+from functools import cache
+
+from cubeproxy.media.codecs.base import CodecMissing, Pcm
+from cubeproxy.media.codecs.concealment import Concealment
+
+NAMES = ("libspandsp.so.2", "libspandsp.so.3")
+MISSING = "libspandsp is not installed (Debian: apt-get install libspandsp2)"
+LINEAR = 0  # what is coded: 16-bit samples, not G.711
+PACKING_RIGHT = 2  # first codeword in the low bits
+CODEWORD = {16_000: 2, 24_000: 3, 32_000: 4, 40_000: 5}  # bit/s -> bits of a sample
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """spandsp with its signatures. CodecMissing with what is to be done."""
+    for name in NAMES:
+        try:
+            found = ctypes.CDLL(name)
+        except OSError:
+            continue
+        handle, count, octets = ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p
+        found.g726_init.argtypes, found.g726_init.restype = [handle, count, count, count], handle
+        found.g726_encode.argtypes, found.g726_encode.restype = [handle, octets, octets, count], count
+        found.g726_decode.argtypes, found.g726_decode.restype = [handle, octets, octets, count], count
+        found.g726_free.argtypes, found.g726_free.restype = [handle], count
+        return found
+    raise CodecMissing(MISSING)
+
+
+def missing() -> str:
+    """Why these codecs cannot be used, "" when they can."""
+    try:
+        library()
+    except CodecMissing as error:
+        return str(error)
+    return ""
+
+
+class _G726:
+    """One direction's state."""
+
+    rate = 8000
+
+    def __init__(self, bit_rate: int) -> None:
+        self.bits = CODEWORD[bit_rate]
+        self.library = library()
+        self.state: int | None = self.library.g726_init(None, bit_rate, LINEAR, PACKING_RIGHT)
+        if not self.state:
+            raise CodecMissing("spandsp has no room for another G.726 channel")
+
+    def close(self) -> None:
+        state, self.state = self.state, None
+        if state:
+            self.library.g726_free(state)
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class G726Decoder(_G726):
+    def __init__(self, bit_rate: int) -> None:
+        super().__init__(bit_rate)
+        self._concealment = Concealment(self.rate)
+
+    def decode(self, payload: bytes) -> Pcm[int]:
+        samples = len(payload) * 8 // self.bits
+        room = ctypes.create_string_buffer(2 * samples + 32)
+        made = self.library.g726_decode(self.state, room, payload, len(payload))
+        pcm = array("h", room.raw[: 2 * made])
+        self._concealment.heard(pcm)
+        return pcm
+
+    def conceal(self, samples: int) -> Pcm[int]:
+        return self._concealment.fill(samples)
+
+
+class G726Encoder(_G726):
+    def __init__(self, bit_rate: int, ptime: int) -> None:
+        super().__init__(bit_rate)
+        self.ptime = ptime
+
+    def encode(self, pcm: Pcm[int]) -> bytes:
+        room = ctypes.create_string_buffer(len(pcm))
+        made = self.library.g726_encode(self.state, room, pcm.tobytes(), len(pcm))
+        return room.raw[:made]
