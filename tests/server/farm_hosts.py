@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from cryptography.hazmat.primitives import serialization
 
@@ -95,12 +96,14 @@ class FarmHost:
 
 
 @contextlib.asynccontextmanager
-async def serving(folder: Path, *names: str, trusts: Pair | None = FARM_CA) -> AsyncIterator[Box]:
+async def serving(
+    folder: Path, *names: str, trusts: Pair | None = FARM_CA, keylog: BinaryIO | None = None
+) -> AsyncIterator[Box]:
     """The call manager with its secure port open."""
     given, store = cube(folder, *names, trusts=trusts)
     events: asyncio.Queue[MediaEvent] = asyncio.Queue()
     box = Box(given, None, events, [], [])  # type: ignore[arg-type]
-    policy = TlsPolicy(given, store)
+    policy = TlsPolicy(given, store, keylog=keylog)
     box.service = TranscodingService(given, events.put_nowait, on_report=box.reports.append, farm_tls=policy.farms)
     try:
         await box.service.start()

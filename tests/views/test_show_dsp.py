@@ -221,6 +221,9 @@ def test_a_group_counts_credits() -> None:
 def test_statistics_count_messages_by_name() -> None:
     text = show(talking(), "show sccp statistics")
     assert " OpenReceiveChannelAck: rx 2, tx 0" in text
+    assert " OpenReceiveChannel: rx 0, tx 2" in text
+    assert " StartMediaTransmission: rx 0, tx 2" in text
+    assert " RegisterAck: rx 0, tx 1" in text
     assert show(Box(), "show sccp statistics") == "No SCCP application is registered\n"
 
 

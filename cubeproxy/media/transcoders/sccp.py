@@ -225,6 +225,8 @@ class SccpFarms:
         for output in outputs:
             match output:
                 case machine.Transmit(message, version):
+                    if placed is not None and connection in self.farms:
+                        self.farms[connection].server.counters.tell(message)
                     out.append(SccpSend(connection, message, version))
                 case machine.Disconnect():
                     out.append(SccpClose(connection))
@@ -322,7 +324,7 @@ class SccpFarms:
         self.farms[placed.connection].sessions.pop(placed.number, None)
         for party in placed.machine.parties:
             self._parties.pop(party, None)
-        return self._said(placed.connection, placed.machine.release(now), None, now)
+        return self._said(placed.connection, placed.machine.release(now), placed, now)
 
     def _hops(self, placed: Session) -> list[Output]:
         """What both hops do: nothing passes before the farm's ports are known."""

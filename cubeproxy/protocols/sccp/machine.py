@@ -93,6 +93,11 @@ class Counters:
     unsupported: int = 0
     malformed: int = 0
 
+    def tell(self, message: Message) -> None:
+        """One that is sent."""
+        name = type(message).__name__
+        self.sent[name] = self.sent.get(name, 0) + 1
+
 
 Output = Transmit | Connect | Disconnect | Probe | Deliver | FarmUp | FarmDown | Ready | SessionFailed | Event
 Action = Callable[..., None]  # (machine, argument, now, out)
@@ -127,8 +132,7 @@ class Machine:
         return self.feed(event, argument, now)
 
     def send(self, message: Message, out: list[Output], version: int | None = None) -> None:
-        name = type(message).__name__
-        self.counters.sent[name] = self.counters.sent.get(name, 0) + 1
+        self.counters.tell(message)
         out.append(Transmit(message, self.version if version is None else version))
 
     def count(self, message: Message | Unknown | RemoteProtocolError) -> bool:
