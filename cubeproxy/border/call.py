@@ -19,11 +19,14 @@ from cubeproxy.border.negotiation import Negotiation, Session, answer_cause, cau
 from cubeproxy.border.offer_answer import Input as Role
 from cubeproxy.border.phases import Input, State
 from cubeproxy.border.reliable import Reliable, rseq_of
+from cubeproxy.border.renewal import Renewal
+from cubeproxy.border.session_timer import Timer
 from cubeproxy.protocols.errors import RemoteProtocolError
 from cubeproxy.protocols.sip.dialog import Dialog, DialogState
 from cubeproxy.protocols.sip.layer import ServerKey
 from cubeproxy.protocols.sip.message import Request, Response, response_to
 from cubeproxy.protocols.values import (
+    MediaMoved,
     MediaReserved,
     Need,
     ReleaseMedia,
@@ -42,7 +45,8 @@ MAX_FORKS = 16  # early dialogs of one INVITE; what comes from more of them is n
 class Call:
     __slots__ = (
         "body", "calls", "cause", "connected_at", "delayed", "hunt", "legs", "name", "need", "negotiation", "pending",
-        "reinviting", "reliable", "request", "server", "session", "settled", "started_at", "state", "ticket", "told",
+        "reinviting", "reliable", "renewal", "request", "server", "session", "settled", "started_at", "state", "ticket",
+        "timer", "told",
     )  # fmt: skip
 
     def __init__(
@@ -69,7 +73,9 @@ class Call:
         self.settled: str | None = None  # To tag of the fork whose reliable response had a description
         self.delayed: Leg | None = None  # the leg whose 2xx carried an offer and waits for our ACK
         self.pending: set[Passing] = set()  # requests inside the dialogs that have no final answer yet
-        self.reinviting: Passing | None = None  # the re-INVITE among them
+        self.reinviting: Passing | Renewal | None = None  # the re-INVITE among them, or one of ours
+        self.renewal: Renewal | None = None  # while the peers have to hear of new keys
+        self.timer: Timer | None = None  # the session timer that the peers have agreed on
         self.cause = ""
         self.started_at = now
         self.connected_at: float | None = None
@@ -150,7 +156,7 @@ class Call:
             self.send_ack(leg, b"", now)
             self.update()
         self.calls.user.alarms.cancel(self)
-        self.calls.watch_session(self, response, now)
+        self.calls.watch_session(self, response, 0, now)
         self.to_caller(response, body, now)
 
     def _dialog(self, response: Response) -> Dialog:
@@ -199,7 +205,14 @@ class Call:
         session = self.negotiation.session
         if session is not None and session is not self.told:
             self.told = session
-            self.calls.emit(UpdateMedia(self.session, session.legs))
+            legs = self.renewal.keys.interim(session.legs) if self.renewal is not None else session.legs
+            self.calls.emit(UpdateMedia(self.session, legs))
+
+    def moved(self, moved: MediaMoved, now: float) -> None:
+        """Another engine carries the media: it, and whoever hears us on SRTP, need new keys of ours."""
+        if self.renewal is None:
+            self.renewal = Renewal(self)
+        self.renewal.start(now)
 
     def established(self, ack: Request, now: float) -> None:
         """The caller's ACK; with a delayed offer it carries the answer."""
@@ -277,6 +290,8 @@ class Call:
         self.calls.user.alarms.cancel((self, "session"))
         for passing in list(self.pending):
             passing.close(now)
+        if self.renewal is not None:
+            self.renewal.close(now)
         if self.session:
             self.calls.emit(ReleaseMedia(self.session))
             self.calls.media_released(self)
@@ -298,6 +313,7 @@ TRANSITIONS: dict[tuple[State, Input], tuple[Action, State]] = {
     (State.CALLING, Input.BYE): (ending.hang_up_early, State.GIVING_UP),
     (State.CALLING, Input.CALLED_BYE): (ending.called_left, State.GIVING_UP),
     (State.CALLING, Input.MEDIA_LOST): (ending.lost_early, State.GIVING_UP),
+    (State.CALLING, Input.MEDIA_MOVED): (ending.lost_early, State.GIVING_UP),  # a preview has shown the key to its peer
     (State.CALLING, Input.LIMIT): (ending.limit, State.GIVING_UP),
     (State.CALLING, Input.GONE): (ending.gone_early, State.GIVING_UP),
     (State.CALLING, Input.FAIL): (ending.give_up, State.ENDED),
@@ -309,12 +325,14 @@ TRANSITIONS: dict[tuple[State, Input], tuple[Action, State]] = {
     (State.ANSWERED, Input.NO_ACK): (ending.end_both, State.ENDED),
     (State.ANSWERED, Input.GONE): (ending.end_called, State.CLOSING),
     (State.ANSWERED, Input.MEDIA_LOST): (ending.end_called, State.CLOSING),
+    (State.ANSWERED, Input.MEDIA_MOVED): (Call.moved, State.ANSWERED),
     (State.ANSWERED, Input.LIMIT): (ending.end_called, State.CLOSING),
     (State.UP, Input.BYE): (ending.hang_up, State.ENDED),
     (State.UP, Input.CALLED_BYE): (ending.hang_up, State.ENDED),
     (State.UP, Input.NO_ACK): (ending.end_both, State.ENDED),
     (State.UP, Input.GONE): (ending.end_both, State.ENDED),
     (State.UP, Input.MEDIA_LOST): (ending.end_both, State.ENDED),
+    (State.UP, Input.MEDIA_MOVED): (Call.moved, State.UP),
     (State.UP, Input.LIMIT): (ending.end_both, State.ENDED),
     (State.GIVING_UP, Input.PROVISIONAL): (ending.nothing, State.GIVING_UP),
     (State.GIVING_UP, Input.ANSWER): (ending.unwanted, State.ENDED),

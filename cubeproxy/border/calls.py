@@ -24,7 +24,7 @@ from cubeproxy.border.phases import Input, State
 from cubeproxy.border.plan import Peer, Plan
 from cubeproxy.border.registrations import Registrations
 from cubeproxy.border.routing import Router
-from cubeproxy.border.session_timer import refresh_deadline
+from cubeproxy.border.session_timer import Timer, refresh_deadline
 from cubeproxy.border.user import TransactionUser, name_of
 from cubeproxy.protocols import entropy
 from cubeproxy.protocols.errors import RemoteProtocolError
@@ -232,8 +232,9 @@ class Calls:
         key = leg.servers.pop(number, None)
         return key is not None and self._invites.pop(key, None) is not None
 
-    def watch_session(self, call: Call, response: Response, now: float) -> None:
-        """Session timer (RFC 4028): the peers refresh, we end what nobody refreshes."""
+    def watch_session(self, call: Call, response: Response, asker: int, now: float) -> None:
+        """Session timer (RFC 4028), by a 2xx to leg `asker`: the peers refresh, we end what nobody refreshes."""
+        call.timer = Timer.of(response, asker)
         deadline = refresh_deadline(response, now)
         if deadline is None:
             self.user.alarms.cancel((call, "session"))

@@ -11,7 +11,7 @@ from cubeproxy.border.failures import SILENCE
 from cubeproxy.border.leg import Leg
 from cubeproxy.protocols.sip.layer import ServerKey
 from cubeproxy.protocols.sip.message import Request, Response, response_to
-from cubeproxy.protocols.values import MediaLost, MediaRefused, Side
+from cubeproxy.protocols.values import MediaLost, MediaMoved, MediaRefused, Side
 
 if TYPE_CHECKING:
     from cubeproxy.border.call import Call
@@ -51,8 +51,8 @@ def give_up(call: Call, why: tuple[str, str], now: float) -> None:
     limit(call, why[0], now, why[1])
 
 
-def lost_early(call: Call, lost: MediaLost, now: float) -> None:
-    limit(call, "media-lost", now, lost.cause)
+def lost_early(call: Call, lost: MediaLost | MediaMoved, now: float) -> None:
+    limit(call, lost.failure if isinstance(lost, MediaLost) else "media-lost", now, lost.cause)
 
 
 def gone_early(call: Call, cause: str, now: float) -> None:
@@ -131,6 +131,6 @@ def nothing(call: Call, argument: object, now: float) -> None:
 
 def _blame(call: Call, argument: MediaLost | str | None) -> None:
     if isinstance(argument, MediaLost):
-        call.cause = "media-lost"
+        call.cause = argument.failure
     elif argument:
         call.cause = argument

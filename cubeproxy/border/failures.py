@@ -38,6 +38,7 @@ FAILURES = {
     "engine-full": Failure(503, "Resource unavailable", 47, 10, fix="raise the limit of open files, or --workers"),
     "no-worker": Failure(503, "Resource unavailable", 47, 5, fix="see the log of the media worker"),
     "media-lost": Failure(500, "Media engine lost", 41),
+    "no-new-keys": Failure(500, "Media engine lost", 41, fix="a peer does not take a re-INVITE with a new SRTP key"),
     "session-expired": Failure(408, "", 102),
     "gone": Failure(480, "", 41),
     "draining": Failure(503, "SIP Service is Shutdown", 41, 30, fix="the proxy is being stopped"),

@@ -2,9 +2,9 @@
 
 A negotiated `Session` is immutable; a re-INVITE builds the next one and keeps the ports. Three
 rules: a description is rebuilt from what was understood, never passed on; each leg has its own keys;
-a key of ours stays as long as its suite does, so that hold and resume re-key nothing (RFC 4568 7.1.4), unless an engine was
-lost with it (see `new_keys`). The exception to the second is `srtp pass-thru`: there keys, suites that we do not know and
-payload types are those of the far ends.
+a key of ours stays as long as its suite does, so that hold and resume re-key nothing (RFC 4568 7.1.4), unless an engine
+was lost with it (see `new_keys`). The exception to the second is `srtp pass-thru`: there keys, suites that we do not
+know and payload types are those of the far ends.
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ class Passing:
             self._refuse(answer_cause(error), now)
             return
         if self.request.method in OFFERING and call.state in (State.ANSWERED, State.UP):
-            call.calls.watch_session(call, response, now)
+            call.calls.watch_session(call, response, self.leg.index, now)
         if self._invite:
             if call.negotiation.state.owed_by(other.index):
                 call.delayed = other
