@@ -36,9 +36,10 @@ from cubeproxy.protocols.values import StreamCounters
     PEER_LOST,  # the last three as the peer's last report says of what we send
     PEER_JITTER,  # timestamp units
     ROUND_TRIP,  # 1/65536 s
-) = range(19)
+    UNSENT,  # packets among the sent ones that the kernel did not take
+) = range(20)
 
-LEG_WORDS = 24  # five in reserve
+LEG_WORDS = 24  # four in reserve
 SLOT_WORDS = 8 + 2 * LEG_WORDS  # word 0 is the session, seven in reserve
 SLOT_OCTETS = 8 * SLOT_WORDS
 
@@ -106,7 +107,7 @@ class Board:
 
 def stream_counters(words: Words) -> StreamCounters:
     """A leg's words as a value."""
-    values = words[: ROUND_TRIP + 1].tolist()
+    values = words[: UNSENT + 1].tolist()
     values[JITTER] >>= 4
     del values[INDEX_IN : INDEX_OUT + 1]
     return StreamCounters(*values)

@@ -39,7 +39,7 @@ from cubeproxy.media.commands import (
     decode,
     encode,
 )
-from cubeproxy.media.counters import MALFORMED, RECEIVED, Board
+from cubeproxy.media.counters import MALFORMED, RECEIVED, UNSENT, Board, Words
 from cubeproxy.media.relay import Session
 from cubeproxy.protocols.errors import LocalProtocolError
 from cubeproxy.protocols.values import Address
@@ -49,8 +49,8 @@ TICK = 0.25  # s between two looks at lease and idle sessions
 MAX_DESCRIPTORS = 4
 
 Receive = Callable[[int, bytes, Address, float], "tuple[bytes, Address] | None"]
-# what one descriptor needs: how to read it, who takes the datagram, as which leg, and how the answer leaves
-Port = tuple[Callable[[int], "tuple[bytes, Address]"], Receive, int, Callable[[bytes, Address], int]]
+# what one descriptor needs: how to read it, who takes the datagram, as which leg, how the answer leaves, and who counts
+Port = tuple[Callable[[int], "tuple[bytes, Address]"], Receive, int, Callable[[bytes, Address], int], Words]
 
 
 class Call:
@@ -117,14 +117,17 @@ class Worker:
             port = ports.get(descriptor)
             if port is None:
                 continue  # closed by one of these commands
-            read, receive, leg, send = port
+            read, receive, leg, send, words = port
             try:
                 datagram, source = read(MAX_DATAGRAM)
+            except OSError:
+                continue  # nothing there any more, or an ICMP error that tells us nothing
+            try:
                 out = receive(leg, datagram, source, now)
                 if out is not None:
                     send(*out)
             except OSError:
-                pass  # nothing there any more, or the kernel has no room or no route: a packet lost
+                words[UNSENT] += 1  # no room, no route or nobody there: a packet lost, and that is all
             except Exception as error:  # a packet never ends a call, nor a mistake of ours all calls
                 self._mistake(descriptor, error)
 
@@ -188,7 +191,8 @@ class Worker:
             sock.setblocking(False)
             read = sock.recvfrom if sock.family == socket.AF_INET else _short_addresses(sock)
             receive: Receive = session.receive_rtcp if rtcp else session.receive
-            self._ports[sock.fileno()] = (read, receive, leg, sockets[2 - 2 * leg + rtcp].sendto)
+            sink = sockets[2 - 2 * leg + rtcp]
+            self._ports[sock.fileno()] = (read, receive, leg, sink.sendto, session.legs[1 - leg].words)
             self._epoll.register(sock.fileno(), select.EPOLLIN)
 
     def _update(self, command: Update, _descriptors: list[int], now: float) -> None:

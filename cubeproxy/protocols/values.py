@@ -208,6 +208,7 @@ class StreamCounters:
     peer_lost: int = 0  # what the peer's last report says of what we send
     peer_jitter: int = 0
     round_trip: int = 0  # to the peer, in 1/65536 s
+    unsent: int = 0  # of those sent, what the kernel did not take: no room, no route, nobody there
 
 
 class Severity(IntEnum):

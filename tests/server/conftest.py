@@ -12,7 +12,7 @@ from cubeproxy.protocols.errors import ConfigError
 from cubeproxy.server.media_engine import choose
 from tests.media import builds
 
-SERVED = ("test_media_orphan", "test_media_room", "test_media_service")
+SERVED = ("test_media_hostile", "test_media_orphan", "test_media_room", "test_media_service")
 ENGINES = ("python", "epoll", "io_uring")
 
 

@@ -25,6 +25,7 @@ enum word {
     PEER_LOST,
     PEER_JITTER,
     ROUND_TRIP,
+    UNSENT,
 };
 
 enum { LEG_WORDS = 24, SLOT_WORDS = 8 + 2 * LEG_WORDS };

@@ -67,11 +67,13 @@ static void serve(struct port *port, double now)
     if (!port_receive(port, &datagram, &source, now))
         return;
     int line = line_to(port->call, 1 - port->leg, datagram.to);
-    if (line >= 0) /* without room or route the packet is lost, and that is all */
-        send(line, datagram.data, datagram.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (line >= 0)
+        length = send(line, datagram.data, datagram.length, MSG_DONTWAIT | MSG_NOSIGNAL);
     else
-        sendto(port->call->ports[2 - 2 * port->leg].fd, datagram.data, datagram.length, MSG_DONTWAIT | MSG_NOSIGNAL,
-               &datagram.to->any, address_length(datagram.to));
+        length = sendto(port->call->ports[2 - 2 * port->leg].fd, datagram.data, datagram.length,
+                        MSG_DONTWAIT | MSG_NOSIGNAL, &datagram.to->any, address_length(datagram.to));
+    if (length < 0) /* without room or route, or with an ICMP error, the packet is lost, and that is all */
+        word_add(port->call->session.legs[1 - port->leg].words, UNSENT, 1);
 }
 
 static void bury(void)

@@ -33,7 +33,8 @@ enum {
     STRIDE = (ROOM + TAIL_ROOM + 63) / 64 * 64,
 };
 
-enum tag { TAG_SEND = 1, TAG_SEAM = 2, TAG_CANCEL = 3 }; /* user data that is no port: a port's address is aligned */
+/* The low bits of user data that is no port, for a port's address is aligned. Above TAG_SEND stand leg and call. */
+enum tag { TAG_SEND = 1, TAG_SEAM = 2, TAG_CANCEL = 3, TAG_BITS = 7, LEG_BIT = 8, CALL_SHIFT = 4 };
 
 struct outgoing {
     struct msghdr head;
@@ -42,6 +43,7 @@ struct outgoing {
 };
 
 static struct uring ring;
+static struct worker *served;
 static uint8_t *memory;                    /* BUFFERS times STRIDE octets */
 static struct outgoing outgoing[BUFFERS];  /* a send for each buffer */
 static struct msghdr shape = {.msg_namelen = NAME}; /* how multishot receives lay out a buffer */
@@ -141,7 +143,7 @@ static void queue(struct port *port, const struct datagram *datagram, uint16_t n
     struct sqe *entry = uring_entry(&ring);
     entry->flags = SQE_SKIP_SUCCESS;
     entry->op_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-    entry->user_data = TAG_SEND;
+    entry->user_data = port->call->number << CALL_SHIFT | (port->leg ? 0 : LEG_BIT) | TAG_SEND;
     sending[sends++] = number;
     bound = 1;
     int line = line_to(port->call, 1 - port->leg, datagram->to);
@@ -180,8 +182,11 @@ static void serve(struct port *port, uint16_t number, int32_t result, double now
 
 static void complete(struct cqe done, double now, int *packets)
 {
-    if (done.user_data <= TAG_CANCEL)
-        return; /* the seam was read before; a send that failed: without room or route the packet is lost, and that is all */
+    if (done.user_data & TAG_BITS) { /* the seam was read before */
+        if ((done.user_data & TAG_BITS) == TAG_SEND) /* without room or route, or with an ICMP error: lost, and that is all */
+            call_unsent(served, done.user_data >> CALL_SHIFT, (done.user_data & LEG_BIT) != 0);
+        return;
+    }
     struct port *port = (struct port *)(uintptr_t)done.user_data;
     if (done.flags & CQE_BUFFER) {
         serve(port, (uint16_t)(done.flags >> CQE_BUFFER_SHIFT), done.result, now);
@@ -271,7 +276,7 @@ static int probe(void)
 
 static int start(struct worker *worker, char *why, size_t size)
 {
-    (void)worker;
+    served = worker;
     int error = uring_open(&ring, ENTRIES, COMPLETIONS);
     if (!error && (error = uring_provide(&ring, GROUP, BUFFERS)))
         uring_close(&ring);

@@ -120,6 +120,13 @@ int port_receive(struct port *port, struct datagram *datagram, const struct addr
     return 0;
 }
 
+void call_unsent(struct worker *worker, uint64_t number, int leg)
+{
+    struct call *call = *find(worker, number);
+    if (call)
+        word_add(call->session.legs[leg].words, UNSENT, 1);
+}
+
 /* When a packet was accepted last, as far as these looks can tell. */
 static double silent_since(struct call *call, double now)
 {

@@ -81,6 +81,7 @@ void worker_read_seam(struct worker *worker);
 void port_gone(struct port *port);
 unsigned calls_left(void); /* that still have ports, the closed ones included */
 int port_receive(struct port *port, struct datagram *datagram, const struct address *source, double now);
+void call_unsent(struct worker *worker, uint64_t number, int leg); /* the kernel did not take a packet of this leg */
 void worker_fault(struct worker *worker, const char *text);
 
 #endif
