@@ -22,15 +22,14 @@ from cubeproxy.protocols.errors import RemoteProtocolError
 from cubeproxy.protocols.sip.dialog import Dialog, DialogState
 from cubeproxy.protocols.sip.layer import ClientKey
 from cubeproxy.protocols.sip.message import Response
-from cubeproxy.protocols.values import MediaLost
+from cubeproxy.protocols.values import Flow, MediaLost
 
 if TYPE_CHECKING:
     from cubeproxy.border.call import Call
     from cubeproxy.border.leg import Leg
 
 WITHIN = 10.0  # s
-PAUSE = 0.1  # s between two looks whether the call is free
-AWAY = 1.0  # s between two tries to reach a peer whose connection is gone
+PAUSE = 0.1  # s between two looks whether the call is free and the peer there
 
 
 class State(IntEnum):
@@ -104,7 +103,7 @@ class Renewal:
     def failed(self, cause: str, now: float) -> None:
         self._client = None
         if cause != "timeout":
-            self.receive(Input.CROSSED, AWAY, now)
+            self.receive(Input.CROSSED, PAUSE, now)
             return
         if self._dialog is not None:
             self._dialog.lost()
@@ -127,24 +126,27 @@ class Renewal:
 
     # --- for the actions --------------------------------------------------------------------------
 
-    @property
-    def _free(self) -> bool:
-        """No INVITE and no offer is open on either leg, ACKs included."""
+    def _free(self, leg: Leg) -> bool:
+        """No INVITE and no offer is open on either leg, ACKs included, and this leg's peer can be reached."""
         call = self._call
+        path = call.calls.path_of(leg)
+        if isinstance(path, Flow) and not path.open:
+            return False
         if call.state is not CallState.UP or call.reinviting is not None or call.delayed is not None:
             return False
         return call.negotiation.state.state is Exchange.STABLE and not any(leg.servers for leg in call.legs)
 
     def look(self, now: float) -> None:
         """Whether there is anything to do."""
-        if self.keys.due is None:
+        index = self.keys.due
+        if index is None:
             self.receive(Input.TOLD, None, now)
         else:
-            self.receive(Input.FREE if self._free else Input.BUSY, PAUSE, now)
+            self._index = index
+            self.receive(Input.FREE if self._free(self._call.legs[index]) else Input.BUSY, PAUSE, now)
 
     def ask(self, _argument: float, now: float) -> None:
         call = self._call
-        self._index = self.keys.due or 0
         leg = call.legs[self._index]
         dialog = self._dialog = leg.dialog
         if dialog is None or dialog.state is DialogState.TERMINATED:
@@ -208,6 +210,7 @@ class Renewal:
         alarms.cancel((self, "late"))
         if self._client is not None:
             call.calls.user.cancel(self._client, now)
+            self._client = None  # a 2xx that overtakes the CANCEL is acknowledged, and its BYE is on the way
         self._asked()
         call.renewal = None
 
