@@ -33,7 +33,7 @@ class Station(Phone):
     """A phone with an RTP and an RTCP socket."""
 
     def __init__(self, host: str, ours: MasterKey | None = None, theirs: MasterKey | None = None) -> None:
-        self.rtp, self.rtcp = _pair(host)
+        self.rtp, self.rtcp = port_pair(host)
         super().__init__(self.rtp.getsockname(), ours, theirs)
 
     def send(self, to: Address, payload: bytes = b"\xff" * 160) -> None:
@@ -49,7 +49,7 @@ class Station(Phone):
         self.rtcp.close()
 
 
-def _pair(host: str) -> tuple[socket.socket, socket.socket]:
+def port_pair(host: str) -> tuple[socket.socket, socket.socket]:
     """Two neighbouring ports."""
     while True:
         rtp, rtcp = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
