@@ -2,7 +2,7 @@
 
 Media is terminated here, in software: of a packet only payload, marker and the order of things survive.
 SSRC, sequence number, timestamp and payload type are ours (`numbering`), CSRC list, header extension and
-padding stay behind, RTCP ends here. Both legs carry the same codec; a transcoder would stand
+padding stay behind, RTCP ends here. Both legs carry the same codec; where they do not, `transcoding` stands
 behind the same interface. The exception is a session whose legs both say `PASS_THROUGH`: its packets and its RTCP go on
 octet by octet, for somebody else has their keys.
 """
@@ -10,6 +10,7 @@ octet by octet, for somebody else has their keys.
 from __future__ import annotations
 
 import secrets
+from typing import ClassVar
 
 from cubeproxy.media.counters import (
     INDEX_OUT,
@@ -75,6 +76,26 @@ class Direction:
 
     def relay(self, packet: bytes, source: Address, now: float) -> tuple[bytes, Address] | None:
         """What goes out for a clear packet that the source leg accepted, and where to."""
+        taken = self._take(packet, source, now)
+        if taken is None:
+            return None
+        second, sequence, timestamp, payload = taken
+        numbering, sink = self.numbering, self.sink
+        if not self.passes or sink.peer is None:
+            numbering.join = True
+            return None
+        payload_type = self.types[second & 0x7F]
+        if numbering.fresh:
+            if numbering.join and second & 0x7F == self.audio:
+                second |= 0x80
+            index, stamp = numbering.place(timestamp, now)
+        else:
+            index, stamp = numbering.place_late(sequence, timestamp)
+        datagram = HEADER.pack(0x80, payload_type | second & 0x80, index & 0xFFFF, stamp, numbering.ssrc) + payload
+        return self._send(datagram, len(payload), index, sink.peer)
+
+    def _take(self, packet: bytes, source: Address, now: float) -> tuple[int, int, int, bytes] | None:
+        """Judge and count a packet of the sender: marker and payload type, sequence number, time stamp, payload."""
         first, second, sequence, timestamp, ssrc = HEADER.unpack_from(packet)
         words = self.source.words
         payload = packet[12:] if first == 0x80 else _payload(packet)
@@ -84,8 +105,7 @@ class Direction:
         numbering = self.numbering
         if not numbering.take(ssrc, sequence):
             return None
-        payload_type = self.types.get(second & 0x7F, -1)
-        if payload_type < 0:
+        if second & 0x7F not in self.types:
             words[MALFORMED] += 1
             return None
         words[RECEIVED] += 1
@@ -96,18 +116,7 @@ class Direction:
                 leg.learn(source)
             if second & 0x7F == self.audio:
                 numbering.measure(timestamp, now)
-        sink = self.sink
-        if not self.passes or sink.peer is None:
-            numbering.join = True
-            return None
-        if numbering.fresh:
-            if numbering.join and second & 0x7F == self.audio:
-                second |= 0x80
-            index, stamp = numbering.place(timestamp, now)
-        else:
-            index, stamp = numbering.place_late(sequence, timestamp)
-        datagram = HEADER.pack(0x80, payload_type | second & 0x80, index & 0xFFFF, stamp, numbering.ssrc) + payload
-        return self._send(datagram, len(payload), index, sink.peer)
+        return second, sequence, timestamp, payload
 
     def forward(self, packet: bytes, source: Address) -> tuple[bytes, Address] | None:
         """The same for a packet that goes on as it is."""
@@ -164,11 +173,13 @@ class Session:
     """
 
     __slots__ = ("_directions", "_reporters", "legs")
+    make_direction: ClassVar[type[Direction]] = Direction
 
     def __init__(self, words: tuple[Words, Words] | None = None) -> None:
         first, second = words or (private_words(), private_words())
         self.legs = (Leg(first), Leg(second))
-        self._directions = (Direction(self.legs[0], self.legs[1]), Direction(self.legs[1], self.legs[0]))
+        make = type(self).make_direction
+        self._directions = (make(self.legs[0], self.legs[1]), make(self.legs[1], self.legs[0]))
         while self._directions[0].numbering.ssrc == self._directions[1].numbering.ssrc:
             self._directions[1].numbering.ssrc = secrets.randbits(32)
         self._reporters: tuple[Reporter, ...] = ()

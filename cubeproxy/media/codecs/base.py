@@ -9,10 +9,12 @@ from __future__ import annotations
 from array import array
 from typing import Protocol
 
+from cubeproxy.protocols.errors import LocalProtocolError
+
 Pcm = array  # of type code "h"
 
 
-class CodecMissing(Exception):
+class CodecMissing(LocalProtocolError):
     """A codec cannot be used here; the text says what is missing and how to get it."""
 
 
