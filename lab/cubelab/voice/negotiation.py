@@ -61,6 +61,7 @@ class Negotiation:
     session_id: int = 1
     session: Session | None = None
     remote: SessionDescription | None = None  # the far end's last description
+    renews: bool = False  # a key of its own in each answer, where most phones keep theirs
     _version: int = 0
     _direction: Direction = Direction.SENDRECV
     _lines: list[CryptoLine] = field(default_factory=list)  # of our last offer
@@ -123,7 +124,7 @@ class Negotiation:
         """Our line in the answer: the key of before while the suite stays, so that a hold does not re-key."""
         before = self.session.send_key if self.session else None
         suite = line.suite
-        if before is not None and before.suite is suite:
+        if before is not None and before.suite is suite and not self.renews:
             return CryptoLine.own(line.tag, before)
         return CryptoLine.own(line.tag, fresh(line.key.suite))
 

@@ -60,6 +60,7 @@ class Voice(asyncio.DatagramProtocol):
         self.counters = VoiceCounters()
         self.recording = Recording()
         self.source = source
+        self.keeps_rollover = False  # over a change of its key (RFC 3711 3.3.1); most begin at 0 again
         self.address: Address = ("", 0)  # what is advertised: our port, or our link's on the wire
         self._pacer = pacer
         self._record = record
@@ -115,7 +116,16 @@ class Voice(asyncio.DatagramProtocol):
         if session.send_key is None or self._fault is VoiceFault.CLEAR:
             return None
         key = other_key(session.send_key) if self._fault is VoiceFault.WRONG_KEY else session.send_key
-        return SrtpSender(key, self._ssrc)
+        before = self._sender.index if self._sender is not None and self.keeps_rollover else None
+        return SrtpSender(key, self._ssrc, resume=before)
+
+    def skip(self, packets: int) -> None:
+        """Go on so many sequence numbers later. A packet in each quarter of their space lets a receiver keep count."""
+        while packets:
+            step = min(packets, 0x4000)
+            self._sequence = (self._sequence + step - 1) & 0xFFFF
+            self.tick()
+            packets -= step
 
     def tick(self) -> None:
         """Say the next 20 ms."""

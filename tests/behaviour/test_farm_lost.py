@@ -1,0 +1,167 @@
+"""A DSP farm is killed with calls on it: another one takes them, or they end; nobody is left half way.
+
+What a listener missed is counted in packets that were said and not heard, 20 ms each: the speaker's own clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from cubelab.agent.leg import State
+from cubelab.agent.voice_call import VoiceCall
+from cubelab.audio.tones import listen
+from tests.behaviour.farm import FarmProcess
+from tests.behaviour.stage import Stage, silent, speak, until
+from tests.behaviour.test_dsp_farm import changed, refused
+from tests.media import builds
+
+TWO_SECONDS = 100  # packets
+PHONE_SAYS, CORE_SAYS = 440, 1000  # Hz
+WRAP = 65_536
+
+
+@pytest.fixture(autouse=True)
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the proxy and of its farms; native where a test does not say."""
+    chosen = getattr(request, "param", "native")
+    monkeypatch.setenv("CUBEPROXY_MEDIA", chosen)
+    if chosen == "native":
+        if builds.missing():
+            pytest.skip(builds.missing())
+        monkeypatch.setenv("CUBEPROXY_MEDIA_WORKER", str(builds.worker("plain")))
+
+
+@asynccontextmanager
+async def two_farms(folder: Path, first: int = 24, second: int = 24) -> AsyncIterator[tuple[Stage, FarmProcess]]:
+    """The lab with two farms of so many sessions each, and the first of them."""
+    tags = "sdspfarm tag 1 CUBEXCODE\n sdspfarm tag 2 OTHERXCODE"
+    box = changed(folder, ("sdspfarm units 1", "sdspfarm units 2"), ("sdspfarm tag 1 CUBEXCODE", tags))
+    box = box.rename(folder / "box.ios")
+    sizes = [("maximum sessions 24", f"maximum sessions {size}") for size in (first, second)]
+    one = changed(folder, sizes[0]).rename(folder / "one.ios")
+    other = changed(folder, sizes[1], ("register CUBEXCODE", "register OTHERXCODE")).rename(folder / "other.ios")
+    async with (
+        Stage(folder, config=str(box)) as stage,
+        FarmProcess(stage, config=one, name="one") as farm,
+        FarmProcess(stage, config=other, name="other"),
+    ):
+        yield stage, farm
+
+
+async def missed(stage: Stage, call: VoiceCall, far: VoiceCall) -> tuple[int, int]:
+    """Packets of the phone that the core has not heard until now, and the other way round. Then they speak again."""
+    said, heard, far_said, far_heard = await silent(stage, call, far)
+    speak(stage, call, far)
+    return said - far_heard, far_said - heard
+
+
+async def heard_again(*voices: VoiceCall) -> None:
+    """Each hears a second more."""
+    before = [call.voice.counters.received for call in voices]
+    await until(lambda: all(call.voice.counters.received > n + 50 for call, n in zip(voices, before, strict=True)))
+
+
+async def the_right_tones(call: VoiceCall, far: VoiceCall) -> None:
+    for each in (call, far):
+        each.voice.recording.clear()
+    await heard_again(call, far)
+    assert listen(call.voice.recording.samples(), CORE_SAYS).heard
+    assert listen(far.voice.recording.samples(), PHONE_SAYS).heard
+
+
+def over(call: VoiceCall) -> bool:
+    return call.leg.state is State.ENDED
+
+
+async def idle(stage: Stage) -> None:
+    """No call and no session is left."""
+    await until(lambda: "call.ended" in stage.log.read_text())
+    assert "session(s) 0, and connection(s) 0" in await stage.proxy.show("sccp connections")
+
+
+KEEPS, CHANGES, ROLLS_ON = "keeps its key", "changes it", "changes it and keeps its rollover"
+
+
+@pytest.mark.parametrize(
+    ("engine", "phone", "wraps"),
+    [
+        ("native", KEEPS, 0),
+        ("native", KEEPS, 2),
+        ("native", CHANGES, 2),
+        ("native", ROLLS_ON, 2),
+        ("python", KEEPS, 2),
+        ("python", CHANGES, 2),
+    ],
+    indirect=["engine"],
+)
+def test_a_call_is_heard_again_within_two_seconds(tmp_path: Path, phone: str, wraps: int) -> None:
+    async def run() -> None:
+        async with two_farms(tmp_path) as (stage, farm):
+            call, far = await stage.call()
+            call.negotiation.renews = phone != KEEPS
+            call.voice.keeps_rollover = phone == ROLLS_ON
+            call.voice.skip(wraps * WRAP)
+            await heard_again(call, far)
+            before = await missed(stage, call, far)
+            await farm.kill()
+            await until(lambda: "of which 1 go on" in stage.log.read_text())
+            await heard_again(call, far)
+            after = await missed(stage, call, far)
+            assert after[0] - before[0] <= TWO_SECONDS, "the core missed the phone for longer"
+            assert after[1] - before[1] <= TWO_SECONDS, "the phone missed the core for longer"
+            await the_right_tones(call, far)
+            assert call.rounds == 2, "one re-INVITE"
+            assert far.rounds == 1
+            assert "OTHERXCODE" in await stage.proxy.show("sdspfarm units")
+            await call.hang_up()
+            await until(lambda: over(far))
+            await idle(stage)
+
+    asyncio.run(run())
+
+
+def test_calls_of_the_other_farm_notice_nothing_and_room_comes_back(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with two_farms(tmp_path, second=2) as (stage, farm):
+            moves, moves_far = await stage.call("1001")
+            stays, stays_far = await stage.call("1002")
+            before = await missed(stage, stays, stays_far)
+            await farm.kill()
+            await until(lambda: "of which 1 go on" in stage.log.read_text())
+            await heard_again(moves, moves_far, stays, stays_far)
+            assert await missed(stage, stays, stays_far) == before
+            assert stays.rounds == 1
+            assert (await refused(stage))[0] == 503, "the farm that is left is full"
+            await moves.hang_up()
+            await until(lambda: over(moves_far))
+            again, _ = await stage.call("1001")
+            await again.hang_up()
+            await stays.hang_up()
+            await until(lambda: over(stays_far))
+            await idle(stage)
+
+    asyncio.run(run())
+
+
+def test_without_room_a_call_ends_on_both_sides_and_the_others_go_on(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with two_farms(tmp_path, second=1) as (stage, farm):
+            ends, ends_far = await stage.call("1001")
+            stays, stays_far = await stage.call("1002")
+            await farm.kill()
+            await until(lambda: over(ends) and over(ends_far))
+            assert "ended: pool-full" in stage.log.read_text()
+            await heard_again(stays, stays_far)
+            await stays.hang_up()
+            await until(lambda: over(stays_far))
+            again, again_far = await stage.call("1001")
+            await again.hang_up()
+            await until(lambda: over(again_far))
+            await idle(stage)
+
+    asyncio.run(run())
