@@ -61,6 +61,7 @@ class Leg:
         self.over: asyncio.Future[str] = asyncio.get_running_loop().create_future()  # the cause
         self.status = 0  # the final status of the INVITE
         self.warning = ""  # of that final response
+        self.reason = ""  # its Reason header (RFC 3326)
         self.local_tag = agent.tokens.tag()
         self.user = user
         self._pending: Pending | None = None
@@ -122,6 +123,7 @@ class Leg:
                 return
         self.status = response.status
         self.warning = response.headers.get("Warning") or ""
+        self.reason = response.headers.get("Reason") or ""
         self.end(f"{response.status} {response.reason}")
 
     def cancel(self) -> None:

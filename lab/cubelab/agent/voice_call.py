@@ -15,12 +15,14 @@ from cubeproxy.protocols.sip.message import Request, Response
 
 
 class CallFailed(Exception):
-    """The call did not come up. `status` is the SIP status, 0 when there was no answer."""
+    """The call did not come up. `status` is the SIP status, 0 when there was no answer; `warning` and `reason` are
+    the headers of that response, "" for none."""
 
-    def __init__(self, text: str, status: int = 0, warning: str = "") -> None:
+    def __init__(self, text: str, status: int = 0, warning: str = "", reason: str = "") -> None:
         super().__init__(text)
         self.status = status
         self.warning = warning
+        self.reason = reason
 
 
 class VoiceCall:
@@ -145,7 +147,7 @@ class VoiceCall:
     def ended(self, leg: Leg, cause: str) -> None:
         self.voice.close()
         if not self.up.done():
-            self.up.set_exception(CallFailed(self.trouble or cause, leg.status, leg.warning))
+            self.up.set_exception(CallFailed(self.trouble or cause, leg.status, leg.warning, leg.reason))
             self.up.exception()  # nobody may be waiting
 
 

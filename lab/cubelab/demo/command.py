@@ -14,14 +14,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from cubelab.demo.claims import verdict
+from cubelab.demo.farm_play import FarmPlay
 from cubelab.demo.judge import judge
 from cubelab.demo.observations import Observations
 from cubelab.demo.options import Access, DemoOptions, Fault
 from cubelab.demo.play import Play
 from cubelab.demo.report import print_report, write_boot, write_report
-from cubelab.demo.stage import Stage
+from cubelab.demo.stage import Stage, two_scenes
 
-STEPS = 8
+STEPS = 9
 
 
 def command(
@@ -34,10 +35,12 @@ def command(
     ] = Fault.NONE,
     talk: Annotated[float, typer.Option(min=1.0, max=60.0, help="Seconds that the phones speak.")] = 2.5,
     config: Annotated[
-        Path | None, typer.Option(help="Configuration of the proxy instead of the sample.", exists=True, dir_okay=False)
+        Path | None,
+        typer.Option(help="Configuration of the first run instead of the sample.", exists=True, dir_okay=False),
     ] = None,
 ) -> None:
-    """A phone boots through the proxy and makes an encrypted call, proved: with a cluster and eavesdroppers."""
+    """A phone boots through the proxy and makes an encrypted call over a DSP farm, proved: with a cluster and
+    eavesdroppers. At the same time IOS XE does it without a farm."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -49,7 +52,9 @@ def command(
 def perform(options: DemoOptions, console: Console) -> int:
     """Run the demo and print what it has shown; the exit code."""
     began = time.monotonic()
-    for old in [file for kind in ("*.pcap", "*.wav", "report.json", "boot.log") for file in options.out.glob(kind)]:
+    for old in [
+        file for kind in ("*.pcap", "*.wav", "report.json", "boot.log", "farm.log") for file in options.out.glob(kind)
+    ]:
         old.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="cubeproxy-") as scratch:
         seen, typed = _watch(options, Path(scratch), console)
@@ -71,13 +76,20 @@ def _watch(options: DemoOptions, scratch: Path, console: Console) -> tuple[Obser
             if not console.is_terminal:
                 console.print(f"- {title}", highlight=False)
 
-        async def scene() -> tuple[Observations, str]:
-            stage = Stage(options, scratch)
+        async def scenes() -> tuple[Observations, str]:
+            ios, xe = (Stage(options, scene) for scene in two_scenes(options, scratch))
             try:
-                return await Play(stage, step).run(), stage.proxy.command
+                seen, software = await asyncio.gather(FarmPlay(ios, step).run(), Play(xe, silent).run())
+                seen.software = software
+                return seen, ios.proxy.command
             finally:
-                await stage.proxy.stop()
-                await stage.strike()
+                for stage in (ios, xe):
+                    await stage.proxy.stop()
+                    await stage.strike()
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(scene())
+            return runner.run(scenes())
+
+
+def silent(_title: str) -> None:
+    """The second run goes on beside the first, whose acts are shown."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cubeproxy.protocols.values import Address
 
-_HEAD = re.compile(r"^[0-9A-F]+ +: .* pid:(\d+) (Answer|Originate) (\S*) *(\w+)$")
+_HEAD = re.compile(r"^([0-9A-F]+) +: .* pid:(\d+) (Answer|Originate) (\S*) *(\w+)$")
 _COUNTS = re.compile(r"^ dur \S+ tx:(\d+)/\d+ rx:(\d+)/\d+")
 _MEDIA = re.compile(r"^ IP ([0-9.]+):(\d+) SRTP: (on|off) .* (g711\w+) TextRelay")
 _TOTAL = re.compile(r"^Total call-legs: (\d+)", re.MULTILINE)
@@ -26,6 +27,7 @@ class VoiceLeg:
     remote: Address = ("", 0)
     srtp: bool = False
     codec: str = ""
+    call: str = ""  # both legs of a call have it
 
     def __str__(self) -> str:
         host, port = self.remote
@@ -38,13 +40,19 @@ def read_legs(text: str) -> list[VoiceLeg]:
     legs: list[VoiceLeg] = []
     for line in text.splitlines():
         if head := _HEAD.match(line):
-            legs.append(VoiceLeg(int(head[1]), head[2], head[3], head[4]))
+            legs.append(VoiceLeg(int(head[2]), head[3], head[4], head[5], call=head[1]))
         elif legs and (counts := _COUNTS.match(line)):
             legs[-1].sent, legs[-1].received = int(counts[1]), int(counts[2])
         elif legs and (media := _MEDIA.match(line)):
             legs[-1].remote = (media[1], int(media[2]))
             legs[-1].srtp, legs[-1].codec = media[3] == "on", media[4]
     return legs
+
+
+def passed_on(legs: Sequence[VoiceLeg], ours: VoiceLeg) -> int | None:
+    """Packets that left on the other SIP leg of the same call; None when it is not there."""
+    others = [leg for leg in legs if leg.call == ours.call and leg.peer and leg is not ours]
+    return others[0].sent if len(others) == 1 else None
 
 
 def total_legs(text: str) -> int | None:

@@ -44,16 +44,21 @@ class Network:
         return self._host(50, 1)
 
     @property
+    def sccp_wire(self) -> str:
+        return self._host(60, 1)
+
+    @property
     def mapping(self) -> dict[str, str]:
         """The router's addresses to ours, for `--map`."""
         return {ROUTER_ACCESS: self.access, ROUTER_CORE: self.core, **dict(zip(CLUSTER, self.nodes, strict=True))}
 
 
 def free_network(attempts: int = 50) -> Network:
-    """One in which nobody listens on SIP ports. OSError when none was found."""
+    """One in which nobody listens on the ports of SIP and SCCP. OSError when none was found."""
     for _ in range(attempts):
         network = Network(64 + secrets.randbelow(190))
-        if all(_free(host, port) for host in (network.access, network.core, *network.nodes) for port in (5060, 5061)):
+        hosts = (network.access, network.core, *network.nodes, network.sccp_wire)
+        if all(_free(host, port) for host in hosts for port in (5060, 5061, 2000)):
             return network
     raise OSError("no free network in 127.0.0.0/8")
 

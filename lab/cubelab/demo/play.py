@@ -1,4 +1,8 @@
-"""One run of the demo, act by act. It only acts and notes what it saw; judging comes afterwards."""
+"""A run of the demo, act by act. It only acts and notes what it saw; judging comes afterwards.
+
+`Play` has what both runs have: two phones that register and a call that is heard. `FarmPlay`, in `farm_play`, is the
+whole evening.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +14,13 @@ from cubelab.agent.agent import NoAnswer
 from cubelab.agent.voice_call import CallFailed, VoiceCall
 from cubelab.audio.tones import listen
 from cubelab.audio.wav import write_wav
-from cubelab.demo.boot import fingerprint_of, watch_boot
-from cubelab.demo.dissector import TOOL, dissect
-from cubelab.demo.legs import read_legs, total_legs
-from cubelab.demo.observations import Heard, Observations, Registered
+from cubelab.demo.boot import fingerprint_of
+from cubelab.demo.legs import passed_on, read_legs, total_legs
+from cubelab.demo.observations import Heard, Lines, Observations, Registered
 from cubelab.demo.proxy import ProxyFailed
 from cubelab.demo.stage import NUMBERS, Stage
-from cubelab.eavesdropper.eavesdropper import eavesdrop
 from cubelab.phone.phone import RegistrationFailed, VirtualPhone
 from cubelab.pki.lab import Identity
-from cubelab.voice.negotiation import PLAIN
 from cubelab.voice.voice import Voice
 
 PATIENCE = 8.0  # s for anything that one waits for
@@ -31,6 +32,7 @@ class Stop(Exception):
 
 
 Progress = Callable[[str], None]
+Act = Callable[[], Awaitable[None]]
 
 
 class Play:
@@ -47,26 +49,26 @@ class Play:
         self._progress = progress
         self._calls: list[VoiceCall] = []  # phone 1's side, phone 2's side
 
+    @property
+    def acts(self) -> tuple[tuple[str, Act], ...]:
+        return (
+            ("", self._open),
+            ("", self._start_phones),
+            ("", self._register),
+            ("", self._call),
+            ("", self._talk),
+        )
+
     async def run(self) -> Observations:
         """All acts; the last ones come whatever happened before."""
-        acts: tuple[tuple[str, Callable[[], Awaitable[None]]], ...] = (
-            ("starting the cluster and the proxy", self._open),
-            ("booting phone 1: trust list, configuration, certificate", self._boot),
-            ("registering two phones over mutual TLS", self._register),
-            ("offering plain RTP to the secure access side", self._offer_plain),
-            ("calling from phone 1 to phone 2", self._call),
-            ("speaking, each direction with its own tone", self._talk),
-        )
         try:
-            for title, act in acts:
-                self._progress(title)
+            for title, act in self.acts:
+                if title:
+                    self._progress(title)
                 await act()
         except Stop as stop:
             self.seen.stopped = str(stop)
-        self._progress("hanging up, unregistering, stopping the proxy")
         await self._close()
-        self._progress("eavesdropping on both sides")
-        await self._examine()
         return self.seen
 
     # Acts.
@@ -79,15 +81,8 @@ class Play:
             self.seen.proxy_trouble = str(error)
             raise Stop("the proxy did not start") from None
 
-    async def _boot(self) -> None:
-        """A phone that cannot boot is a failed claim; the call is shown all the same, with an LSC made beforehand."""
-        stage = self.stage
-        device = stage.phones[0].settings.device
-        self.seen.boot = await watch_boot(stage.booting, stage.flash, stage.cluster, device, PATIENCE)
-        self.seen.served = stage.proxy.field("ctl.serving", "sha1")
-        if not self.seen.boot.stopped:
-            stage.adopt_booted()
-        await stage.start_phones()
+    async def _start_phones(self) -> None:
+        await self.stage.start_phones()
 
     async def _register(self) -> None:
         await asyncio.gather(*(self._register_one(phone) for phone in self.stage.phones))
@@ -109,23 +104,10 @@ class Play:
         detail = f"{digest}, expires {done.expires} s"
         self.seen.registrations.append(Registered(s.number, s.device, True, detail, done.challenged, shown))
 
-    async def _offer_plain(self) -> None:
-        call = await self.stage.phones[0].call(NUMBERS[1], voice=PLAIN)
-        try:
-            async with asyncio.timeout(PATIENCE):
-                await call.answered()
-        except CallFailed as error:
-            self.seen.plain_offer = (error.status, _with_warning(error))
-        except TimeoutError:
-            self.seen.plain_offer = (0, "nothing")
-        else:
-            self.seen.plain_offer = (200, "200 OK")
-        await _end(call)
-
     async def _call(self) -> None:
         one, two = self.stage.phones
         while not two.incoming.empty():  # of the plain offer, should it have come through
-            await _end(two.incoming.get_nowait())
+            await end(two.incoming.get_nowait())
         call = await one.call(NUMBERS[1])
         try:
             async with asyncio.timeout(PATIENCE):
@@ -134,11 +116,16 @@ class Play:
                 await other.answered()
         except (CallFailed, TimeoutError) as error:
             self.seen.call_ok = False
-            self.seen.call_detail = _with_warning(error) if isinstance(error, CallFailed) else "no answer in time"
-            await _end(call)
+            self.seen.call_detail = with_warning(error) if isinstance(error, CallFailed) else "no answer in time"
+            await end(call)
             raise Stop("the call did not come up") from None
         self._calls = [call, other]
-        suites = [c.session.send_key.suite.value for c in self._calls if c.session and c.session.send_key]
+        self.seen.lines = [
+            Lines(number, c.session.send_key, c.session.receive_key)
+            for number, c in zip(NUMBERS, self._calls, strict=True)
+            if c.session and c.session.send_key and c.session.receive_key
+        ]
+        suites = [line.own.suite.value for line in self.seen.lines]
         self.seen.call_ok = session.secure and len(suites) == 2
         self.seen.call_detail = f"200 OK at both phones; SDES {', '.join(suites) or 'not agreed'}"
 
@@ -154,7 +141,9 @@ class Play:
 
     def _hear(self, listener: int, speaker: int, ear: Voice, mouth: Voice) -> None:
         samples = ear.recording.samples()
-        write_wav(self.stage.options.out / f"phone-{NUMBERS[listener]}-heard.wav", samples)
+        legs = self.seen.legs or []
+        leg = next((one for one in legs if one.remote == mouth.address), None)
+        write_wav(self.stage.file(f"phone-{NUMBERS[listener]}-heard.wav"), samples)
         self.seen.heard.append(
             Heard(
                 NUMBERS[listener],
@@ -163,14 +152,15 @@ class Play:
                 ear.counters.received,
                 ear.counters.refused,
                 mouth.counters.sent,
-                next((leg.received for leg in self.seen.legs or () if leg.remote == mouth.address), None),
+                leg.received if leg else None,
+                passed_on(legs, leg) if leg else None,
             )
         )
 
     async def _hang_up(self, *calls: VoiceCall) -> None:
         """Phone 1 hangs up; phone 2 must see it."""
         self.seen.byes = 0
-        await _end(calls[0])
+        await end(calls[0])
         for call in calls:
             with suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE):
@@ -194,28 +184,14 @@ class Play:
         self.seen.complaints = self.stage.proxy.complaints()
         await self.stage.strike()
 
-    async def _examine(self) -> None:
-        """The same eavesdropper, the same code, on what either wire forwarded."""
-        if not self._calls:
-            return
-        captures, out = self.stage.captures, self.stage.options.out
-        dissections = asyncio.gather(*(dissect(one.path, one.written) for one in captures.values() if one.written))
-        self.seen.core = await asyncio.to_thread(eavesdrop, captures["core"].path, out)
-        self.seen.access = await asyncio.to_thread(eavesdrop, captures["access"].path, out)
-        results = await dissections
-        if any(result is None for result in results):
-            self.seen.no_dissector = TOOL
-        else:
-            self.seen.dissected = [result for result in results if result is not None]
 
-
-async def _end(call: VoiceCall) -> None:
+async def end(call: VoiceCall) -> None:
     with suppress(NoAnswer, RuntimeError, TimeoutError):
         async with asyncio.timeout(PATIENCE):
             await call.hang_up()
 
 
-def _with_warning(error: CallFailed) -> str:
+def with_warning(error: CallFailed) -> str:
     return f"{error} (Warning: {error.warning})" if error.warning else str(error)
 
 

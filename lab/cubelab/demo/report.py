@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cubelab.demo.claims import ESSENTIAL, Claim, Status, verdict
+from cubelab.demo.claims import ESSENTIAL, PARTS, Claim, Status, verdict
 from cubelab.demo.observations import Observations
 from cubelab.demo.options import DemoOptions
 
@@ -22,12 +22,16 @@ MARKS = {
 
 
 def table(claims: Sequence[Claim]) -> Table:
+    """By part: a headline, then its claims."""
     grid = Table(title="What this run has shown", show_lines=True, title_justify="left")
     grid.add_column("Claim", ratio=3)
     grid.add_column("Status", no_wrap=True)
     grid.add_column("Evidence", ratio=6, overflow="fold")
-    for claim in claims:
-        grid.add_row(claim.title, MARKS[claim.status], escape(claim.evidence))
+    by_id = {claim.id: claim for claim in claims}
+    for part, titles in PARTS.items():
+        grid.add_row(f"[bold]{part}[/]", "", "")
+        for claim in (by_id[claim_id] for claim_id in titles):
+            grid.add_row(claim.title, MARKS[claim.status], escape(claim.evidence))
     return grid
 
 

@@ -1,4 +1,4 @@
-"""What a tap on the wire holds: the datagrams that were forwarded, as they left."""
+"""What a tap on the wire holds: the datagrams and the TCP segments that were forwarded, as they left."""
 
 from __future__ import annotations
 
@@ -19,3 +19,19 @@ class Datagram:
 
 
 Tap = Callable[[Datagram], None]
+
+
+@dataclass(slots=True)
+class Segment:
+    """A TCP segment, made for what was forwarded. `time` is seconds since the epoch, numbers are modulo 2**32."""
+
+    time: float
+    source: Address
+    destination: Address
+    sequence: int
+    acknowledges: int
+    flags: int  # RFC 9293 3.1
+    data: bytes = b""
+
+
+SegmentTap = Callable[[Segment], None]
