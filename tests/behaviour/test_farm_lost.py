@@ -127,7 +127,7 @@ def test_a_call_is_heard_again_within_two_seconds(tmp_path: Path, phone: str, wr
 
 def test_calls_of_the_other_farm_notice_nothing_and_room_comes_back(tmp_path: Path) -> None:
     async def run() -> None:
-        async with two_farms(tmp_path, second=2) as (stage, farm):
+        async with two_farms(tmp_path, 2, 2) as (stage, farm):
             moves, moves_far = await stage.call("1001")
             stays, stays_far = await stage.call("1002")
             before = await missed(stage, stays, stays_far)
@@ -150,7 +150,7 @@ def test_calls_of_the_other_farm_notice_nothing_and_room_comes_back(tmp_path: Pa
 
 def test_without_room_a_call_ends_on_both_sides_and_the_others_go_on(tmp_path: Path) -> None:
     async def run() -> None:
-        async with two_farms(tmp_path, second=1) as (stage, farm):
+        async with two_farms(tmp_path, 1, 1) as (stage, farm):
             ends, ends_far = await stage.call("1001")
             stays, stays_far = await stage.call("1002")
             await farm.kill()
