@@ -142,8 +142,7 @@ class Media(Section):
     @property
     def payload_types(self) -> list[int]:
         """The formats of an RTP m-line in order; what is no payload type is left out."""
-        numbers = [int(name) for name in self.formats if _PAYLOAD_TYPE.fullmatch(name)]
-        return [number for number in numbers if number < 128]
+        return [number for name in self.formats if _PAYLOAD_TYPE.fullmatch(name) and (number := int(name)) < 128]
 
     def rtpmap(self, payload_type: int) -> Codec | None:
         """The codec of a payload type, by its rtpmap or by the static table; None when neither tells."""
@@ -156,8 +155,8 @@ class Media(Section):
     def codecs(self) -> list[tuple[int, Codec]]:
         """(payload type, codec) in the writer's order of preference, without those whose codec nobody can tell."""
         maps = self._parameters("rtpmap")
-        known = ((number, _codec(number, maps.get(str(number)))) for number in self.payload_types)
-        return [(number, codec) for number, codec in known if codec is not None]
+        numbers = self.payload_types
+        return [(number, codec) for number in numbers if (codec := _codec(number, maps.get(str(number)))) is not None]
 
     def payload_type(self, name: str, clock: int = 8000) -> int | None:
         """The first payload type of that encoding name (lower case) and clock."""
@@ -169,9 +168,9 @@ class Media(Section):
     def _parameters(self, name: str) -> dict[str, str]:
         """Payload type as text -> the rest of `a=name:PT rest`, by the first line about it."""
         found: dict[str, str] = {}
-        for attribute in self.attributes:
-            if attribute.name == name and attribute.value is not None:
-                number, _, rest = attribute.value.partition(" ")
+        for attribute, value in self.attributes:
+            if attribute == name and value is not None:
+                number, _, rest = value.partition(" ")
                 found.setdefault(number, rest.lstrip(" "))
         return found
 

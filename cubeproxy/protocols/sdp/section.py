@@ -39,9 +39,9 @@ class Section:
 
     def get(self, name: str) -> str | None:
         """Value of the first attribute of that name; "" for one without a value, None when there is none."""
-        for attribute in self.attributes:
-            if attribute.name == name:
-                return attribute.value or ""
+        for attribute, value in self.attributes:
+            if attribute == name:
+                return value or ""
         return None
 
     def all(self, name: str) -> list[str]:

@@ -147,9 +147,10 @@ def _rows(data: bytes | str) -> list[str]:
     if len(data) > MAX_OCTETS:
         raise RemoteProtocolError(f"SDP: longer than {MAX_OCTETS} octets", 488)
     text = data.decode("utf-8", "surrogateescape") if isinstance(data, bytes) else data
-    rows = text.replace("\r\n", "\n").rstrip("\n").split("\n")
+    text = text.replace("\r\n", "\n").rstrip("\n")
+    rows = text.split("\n")
     if len(rows) > MAX_LINES:
         raise RemoteProtocolError(f"SDP: more than {MAX_LINES} lines", 488)
-    if "\0" in text or any("\r" in row for row in rows):
+    if "\0" in text or "\r" in text:
         raise RemoteProtocolError("SDP: NUL or a lone CR")
     return rows

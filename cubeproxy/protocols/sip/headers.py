@@ -123,9 +123,12 @@ class Headers:
 
         Of a header that is no list only the first row is taken.
         """
+        own, rows = self._keys, self._rows
         for key, row in zip(source._keys, source._rows, strict=True):
-            if key in keys and (key in LISTS or key not in self._keys):
-                self.carry(key, plain(key, row))
+            if key in keys and (key in LISTS or key not in own):
+                own.append(key)
+                rows.append(plain(key, row))
+        self.views.clear()
         self.changed = True
 
     def extend(self, key: str, text: str) -> None:

@@ -90,7 +90,9 @@ class Message:
         """
         rows = self.headers.lines()
         length = self.headers.first_row("content-length")
-        if length is None:
+        if length == f"Content-Length: {len(self.body)}":
+            pass
+        elif length is None:
             if self.headers.changed or self.bare is not self.body:
                 rows = [*rows, f"Content-Length: {len(self.body)}"]
         elif decimal(value_of(length), len(self.body)) != len(self.body):
@@ -111,11 +113,13 @@ class Message:
 
     @property
     def call_id(self) -> str:
-        return self._typed("call-id", _parse_call_id)
+        read: str | None = self.headers.views.get("call-id")
+        return self._typed("call-id", _parse_call_id) if read is None else read
 
     @property
     def cseq(self) -> CSeq:
-        return self._typed("cseq", CSeq.parse)
+        read: CSeq | None = self.headers.views.get("cseq")
+        return self._typed("cseq", CSeq.parse) if read is None else read
 
     @property
     def from_(self) -> NameAddr:
@@ -128,7 +132,8 @@ class Message:
     @property
     def via(self) -> Via:
         """The topmost one."""
-        return self._typed("via", _parse_top_via)
+        read: Via | None = self.headers.views.get("via")
+        return self._typed("via", _parse_top_via) if read is None else read
 
     @property
     def vias(self) -> list[Via]:
