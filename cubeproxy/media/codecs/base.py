@@ -7,11 +7,11 @@ stream and keeps its state from packet to packet.
 from __future__ import annotations
 
 from array import array
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from cubeproxy.protocols.errors import LocalProtocolError
 
-Pcm = array  # of type code "h"
+Pcm: TypeAlias = "array[int]"  # of type code "h"
 
 
 class CodecMissing(LocalProtocolError):
@@ -23,10 +23,10 @@ class Decoder(Protocol):
 
     rate: int
 
-    def decode(self, payload: bytes) -> Pcm[int]:
+    def decode(self, payload: bytes) -> Pcm:
         """The samples of a payload. ValueError when it is none."""
 
-    def conceal(self, samples: int) -> Pcm[int]:
+    def conceal(self, samples: int) -> Pcm:
         """As many samples in the place of those that were lost."""
 
     def close(self) -> None: ...
@@ -38,9 +38,9 @@ class Encoder(Protocol):
     rate: int
     ptime: int
 
-    def encode(self, pcm: Pcm[int]) -> bytes: ...
+    def encode(self, pcm: Pcm) -> bytes: ...
     def close(self) -> None: ...
 
 
-def silence(samples: int) -> Pcm[int]:
+def silence(samples: int) -> Pcm:
     return array("h", bytes(2 * samples))

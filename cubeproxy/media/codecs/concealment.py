@@ -23,17 +23,17 @@ class Concealment:
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
-        self._history: Pcm[int] = array("h")
-        self._period: Pcm[int] = array("h")
+        self._history: Pcm = array("h")
+        self._period: Pcm = array("h")
         self._filled = 0  # samples since the last that was heard
         self._tail = 0
 
-    def heard(self, pcm: Pcm[int]) -> None:
+    def heard(self, pcm: Pcm) -> None:
         keep = int(self._rate * HISTORY)
         self._history = pcm[-keep:] if len(pcm) >= keep else (self._history + pcm)[-keep:]
         self._filled = 0
 
-    def fill(self, samples: int) -> Pcm[int]:
+    def fill(self, samples: int) -> Pcm:
         if not self._filled:
             self._period, self._tail = self._find_period(), 0
         period, out = self._period, array("h")
@@ -45,7 +45,7 @@ class Concealment:
             out.extend(piece)
         return self._faded(out)
 
-    def _find_period(self) -> Pcm[int]:
+    def _find_period(self) -> Pcm:
         """The last pitch period: where the newest 10 ms look most like what was before them."""
         history, rate = self._history, self._rate
         window = rate // 100
@@ -61,7 +61,7 @@ class Concealment:
         )
         return history[end - best :]
 
-    def _faded(self, pcm: Pcm[int]) -> Pcm[int]:
+    def _faded(self, pcm: Pcm) -> Pcm:
         full, fade = int(self._rate * FULL), int(self._rate * FADE)
         start, self._filled = self._filled, self._filled + len(pcm)
         if self._filled <= full:
@@ -76,7 +76,7 @@ class Concealment:
         )
 
 
-def _likeness(first: Pcm[int], second: Pcm[int]) -> float:
+def _likeness(first: Pcm, second: Pcm) -> float:
     """Normalised correlation, with its sign."""
     energy = sum(map(mul, second, second))
     product = sum(map(mul, first, second))

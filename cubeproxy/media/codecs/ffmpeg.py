@@ -1,7 +1,7 @@
-"""G.722, Opus, iLBC (decoding only) and the change of sampling rates, by FFmpeg through PyAV (extra `codecs`).
+"""Opus and the change of sampling rates, by FFmpeg through PyAV (extra `codecs`).
 
 PyAV is imported when the first of them is made. Its frames are filled and read as octets, so numpy is not needed.
-G.726 is not taken from here: FFmpeg's encoder gives out nothing until 4096 samples are in.
+G.722 and G.726 are not taken from here: FFmpeg's encoders want 20 ms, or 4096 samples, at a time.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def missing() -> str:
     return ""
 
 
-def _frame(pcm: Pcm[int], rate: int) -> Any:
+def _frame(pcm: Pcm, rate: int) -> Any:
     """The samples as an FFmpeg frame; its plane may be longer than they are."""
     frame = library().AudioFrame(format="s16", layout="mono", samples=len(pcm))
     frame.sample_rate = rate
@@ -49,7 +49,7 @@ def _frame(pcm: Pcm[int], rate: int) -> Any:
     return frame
 
 
-def _samples(frames: Any) -> Pcm[int]:
+def _samples(frames: Any) -> Pcm:
     pcm = array("h")
     for frame in frames:
         pcm.frombytes(memoryview(frame.planes[0])[: 2 * frame.samples])
@@ -69,7 +69,7 @@ class FfmpegDecoder:
         self._errors = (av.error.FFmpegError,)
         self._concealment = Concealment(rate)
 
-    def decode(self, payload: bytes) -> Pcm[int]:
+    def decode(self, payload: bytes) -> Pcm:
         try:
             pcm = _samples(self._context.decode(self._packet(payload)))
         except self._errors as error:
@@ -77,7 +77,7 @@ class FfmpegDecoder:
         self._concealment.heard(pcm)
         return pcm
 
-    def conceal(self, samples: int) -> Pcm[int]:
+    def conceal(self, samples: int) -> Pcm:
         return self._concealment.fill(samples)
 
     def close(self) -> None:
@@ -99,7 +99,7 @@ class FfmpegEncoder:
         self.ptime = ptime
         self._context = context
 
-    def encode(self, pcm: Pcm[int]) -> bytes:
+    def encode(self, pcm: Pcm) -> bytes:
         return b"".join(map(bytes, self._context.encode(_frame(pcm, self.rate))))
 
     def close(self) -> None:
@@ -113,16 +113,8 @@ class Resampler:
         self._source = source
         self._resampler: Any = library().AudioResampler(format="s16", layout="mono", rate=target)
 
-    def resample(self, pcm: Pcm[int]) -> Pcm[int]:
+    def resample(self, pcm: Pcm) -> Pcm:
         return _samples(self._resampler.resample(_frame(pcm, self._source))) if pcm else pcm
-
-
-def g722_decoder() -> FfmpegDecoder:
-    return FfmpegDecoder("g722", 16_000)
-
-
-def g722_encoder(ptime: int) -> FfmpegEncoder:
-    return FfmpegEncoder("g722", 16_000, ptime)
 
 
 def opus_decoder() -> FfmpegDecoder:
@@ -135,7 +127,3 @@ def opus_encoder(ptime: int) -> FfmpegEncoder:
     frame = next((one for one in OPUS_FRAMES if one <= ptime), OPUS_FRAMES[-1])
     options = {"frame_duration": str(frame), "application": "voip", "compression_level": "5"}
     return FfmpegEncoder("libopus", 16_000, frame, bit_rate=OPUS_BIT_RATE, **options)
-
-
-def ilbc_decoder() -> FfmpegDecoder:
-    return FfmpegDecoder("ilbc", 8000)

@@ -12,16 +12,16 @@ from cubeproxy.protocols import g711
 class G711Decoder:
     rate = 8000
 
-    def __init__(self, decode: Callable[[bytes], Pcm[int]]) -> None:
+    def __init__(self, decode: Callable[[bytes], Pcm]) -> None:
         self._decode = decode
         self._concealment = Concealment(self.rate)
 
-    def decode(self, payload: bytes) -> Pcm[int]:
+    def decode(self, payload: bytes) -> Pcm:
         pcm = self._decode(payload)
         self._concealment.heard(pcm)
         return pcm
 
-    def conceal(self, samples: int) -> Pcm[int]:
+    def conceal(self, samples: int) -> Pcm:
         return self._concealment.fill(samples)
 
     def close(self) -> None:
@@ -31,11 +31,11 @@ class G711Decoder:
 class G711Encoder:
     rate = 8000
 
-    def __init__(self, ptime: int, encode: Callable[[Pcm[int]], bytes]) -> None:
+    def __init__(self, ptime: int, encode: Callable[[Pcm], bytes]) -> None:
         self.ptime = ptime
         self._encode = encode
 
-    def encode(self, pcm: Pcm[int]) -> bytes:
+    def encode(self, pcm: Pcm) -> bytes:
         return self._encode(pcm)
 
     def close(self) -> None:

@@ -134,7 +134,7 @@ class G729Decoder:
         self._helper = helper()
         self._channel = self._helper.open(DECODER)
 
-    def decode(self, payload: bytes) -> Pcm[int]:
+    def decode(self, payload: bytes) -> Pcm:
         frames, rest = divmod(len(payload), SPEECH)
         if rest not in (0, SILENCE) or not payload:
             raise ValueError("G.729: no whole number of frames")
@@ -143,11 +143,11 @@ class G729Decoder:
             pieces.append(payload[-SILENCE:])
         return self._decode(b"".join(bytes((len(piece),)) + piece for piece in pieces))
 
-    def conceal(self, samples: int) -> Pcm[int]:
+    def conceal(self, samples: int) -> Pcm:
         """bcg729's own concealment, in whole frames."""
         return self._decode(bytes(-(-samples // FRAME)))[:samples]
 
-    def _decode(self, frames: bytes) -> Pcm[int]:
+    def _decode(self, frames: bytes) -> Pcm:
         return array("h", self._helper.ask(DECODE, self._channel, frames))
 
     def close(self) -> None:
@@ -164,7 +164,7 @@ class G729Encoder:
         self._helper = helper()
         self._channel = self._helper.open(ENCODER, b"\0")
 
-    def encode(self, pcm: Pcm[int]) -> bytes:
+    def encode(self, pcm: Pcm) -> bytes:
         coded = self._helper.ask(ENCODE, self._channel, pcm.tobytes())
         step = SPEECH + 1
         return b"".join(coded[place + 1 : place + step] for place in range(0, len(coded), step))

@@ -1,7 +1,7 @@
-"""G.726 at 16, 24, 32 and 40 kbit/s by spandsp (LGPL-2.1; Debian: libspandsp2), loaded at run time.
+"""G.722 at 64 kbit/s and G.726 at 16, 24 and 32 by spandsp (LGPL-2.1; Debian: libspandsp2), loaded at run time.
 
 Codewords are packed as RFC 3551 4.5.4 has it, the first in the low bits of an octet ("G726-32"), not as AAL2 does
-("AAL2-G726-32").
+("AAL2-G726-32"). IOS has no 40 kbit/s; nor have we, for there spandsp and FFmpeg do not understand each other.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from cubeproxy.media.codecs.concealment import Concealment
 
 NAMES = ("libspandsp.so.2", "libspandsp.so.3")
 MISSING = "libspandsp is not installed (Debian: apt-get install libspandsp2)"
+G722_RATE = 64_000  # bit/s
 LINEAR = 0  # what is coded: 16-bit samples, not G.711
 PACKING_RIGHT = 2  # first codeword in the low bits
-CODEWORD = {16_000: 2, 24_000: 3, 32_000: 4, 40_000: 5}  # bit/s -> bits of a sample
+CODEWORD = {16_000: 2, 24_000: 3, 32_000: 4}  # bit/s -> bits of a sample
 
 
 @cache
@@ -33,6 +34,11 @@ def library() -> ctypes.CDLL:
         found.g726_encode.argtypes, found.g726_encode.restype = [handle, octets, octets, count], count
         found.g726_decode.argtypes, found.g726_decode.restype = [handle, octets, octets, count], count
         found.g726_free.argtypes, found.g726_free.restype = [handle], count
+        for side in ("encode", "decode"):
+            init, work, free = (getattr(found, f"g722_{side}{what}") for what in ("_init", "", "_free"))
+            init.argtypes, init.restype = [handle, count, count], handle
+            work.argtypes, work.restype = [handle, octets, octets, count], count
+            free.argtypes, free.restype = [handle], count
         return found
     raise CodecMissing(MISSING)
 
@@ -44,6 +50,55 @@ def missing() -> str:
     except CodecMissing as error:
         return str(error)
     return ""
+
+
+class G722Decoder:
+    """16 kHz samples, two for an octet, although RTP counts one (RFC 3551 4.5.2)."""
+
+    rate = 16_000
+
+    def __init__(self) -> None:
+        self._library = library()
+        self._state: int | None = self._library.g722_decode_init(None, G722_RATE, 0)
+        self._concealment = Concealment(self.rate)
+
+    def decode(self, payload: bytes) -> Pcm:
+        room = ctypes.create_string_buffer(4 * len(payload) + 4)
+        made = self._library.g722_decode(self._state, room, payload, len(payload))
+        pcm = array("h", room.raw[: 2 * made])
+        self._concealment.heard(pcm)
+        return pcm
+
+    def conceal(self, samples: int) -> Pcm:
+        return self._concealment.fill(samples)
+
+    def close(self) -> None:
+        state, self._state = self._state, None
+        if state:
+            self._library.g722_decode_free(state)
+
+    __del__ = close
+
+
+class G722Encoder:
+    rate = 16_000
+
+    def __init__(self, ptime: int) -> None:
+        self.ptime = ptime
+        self._library = library()
+        self._state: int | None = self._library.g722_encode_init(None, G722_RATE, 0)
+
+    def encode(self, pcm: Pcm) -> bytes:
+        room = ctypes.create_string_buffer(len(pcm))
+        made = self._library.g722_encode(self._state, room, pcm.tobytes(), len(pcm))
+        return room.raw[:made]
+
+    def close(self) -> None:
+        state, self._state = self._state, None
+        if state:
+            self._library.g722_encode_free(state)
+
+    __del__ = close
 
 
 class _G726:
@@ -72,7 +127,7 @@ class G726Decoder(_G726):
         super().__init__(bit_rate)
         self._concealment = Concealment(self.rate)
 
-    def decode(self, payload: bytes) -> Pcm[int]:
+    def decode(self, payload: bytes) -> Pcm:
         samples = len(payload) * 8 // self.bits
         room = ctypes.create_string_buffer(2 * samples + 32)
         made = self.library.g726_decode(self.state, room, payload, len(payload))
@@ -80,7 +135,7 @@ class G726Decoder(_G726):
         self._concealment.heard(pcm)
         return pcm
 
-    def conceal(self, samples: int) -> Pcm[int]:
+    def conceal(self, samples: int) -> Pcm:
         return self._concealment.fill(samples)
 
 
@@ -89,7 +144,7 @@ class G726Encoder(_G726):
         super().__init__(bit_rate)
         self.ptime = ptime
 
-    def encode(self, pcm: Pcm[int]) -> bytes:
+    def encode(self, pcm: Pcm) -> bytes:
         room = ctypes.create_string_buffer(len(pcm))
         made = self.library.g726_encode(self.state, room, pcm.tobytes(), len(pcm))
         return room.raw[:made]

@@ -1,6 +1,6 @@
 """Which codecs there are: by what, at which clock, and why one cannot be had.
 
-A codec that is decoded only (iLBC) is none for a call, whose legs speak both ways: no free encoder of it is packaged.
+A codec that can be decoded only (iLBC) is none for a call, whose legs speak both ways.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Row:
     clock: int
     frame: int
     by: str
-    decoder: MakeDecoder
+    decoder: MakeDecoder | None
     encoder: MakeEncoder | None
     missing: Callable[[], str]
 
@@ -38,7 +38,12 @@ def _nothing() -> str:
 
 
 def _no_ilbc_encoder() -> str:
-    return "iLBC can be decoded only: there is no packaged encoder"
+    return "of iLBC there is a packaged decoder (FFmpeg) and no packaged encoder"
+
+
+def _no_g722() -> str:
+    """G.722 is the only one at 16 kHz with no coder in PyAV: both are needed, for no other leg has its rate."""
+    return spandsp.missing() or ffmpeg.missing()
 
 
 CODECS: Mapping[str, Row] = {
@@ -46,10 +51,10 @@ CODECS: Mapping[str, Row] = {
     for row in (
         Row("pcmu", 8000, 1, "own tables", g711.ulaw_decoder, g711.ulaw_encoder, _nothing),
         Row("pcma", 8000, 1, "own tables", g711.alaw_decoder, g711.alaw_encoder, _nothing),
-        Row("g722", 8000, 1, "PyAV", ffmpeg.g722_decoder, ffmpeg.g722_encoder, ffmpeg.missing),
+        Row("g722", 8000, 1, "spandsp", spandsp.G722Decoder, spandsp.G722Encoder, _no_g722),
         Row("opus", 48_000, 10, "PyAV (libopus)", ffmpeg.opus_decoder, ffmpeg.opus_encoder, ffmpeg.missing),
         Row("g729", 8000, 10, "helper program (bcg729)", g729.G729Decoder, g729.G729Encoder, g729.missing),
-        Row("ilbc", 8000, 10, "PyAV", ffmpeg.ilbc_decoder, None, _no_ilbc_encoder),
+        Row("ilbc", 8000, 10, "nobody", None, None, _no_ilbc_encoder),
         *(
             Row(
                 f"g726-{rate // 1000}",
@@ -81,7 +86,10 @@ def usable() -> dict[str, str]:
 
 def decoder(codec: Codec) -> Decoder:
     """CodecMissing when there is none."""
-    return _row(codec).decoder()
+    row = _row(codec)
+    if row.decoder is None:
+        raise CodecMissing(row.missing())
+    return row.decoder()
 
 
 def encoder(codec: Codec, ptime: int) -> Encoder:

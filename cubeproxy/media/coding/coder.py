@@ -148,12 +148,12 @@ class Coder:
             out += self._break() + self._speaker.skip(ahead * self.sink.codec.clock // self._clock)
         return out
 
-    def _say(self, pcm: Pcm[int]) -> list[Out]:
+    def _say(self, pcm: Pcm) -> list[Out]:
         if self._listener is None:
             return self._send(pcm)
         return [out for part in self._listener.hear(pcm) for out in self._part(part)]
 
-    def _send(self, pcm: Pcm[int]) -> list[Out]:
+    def _send(self, pcm: Pcm) -> list[Out]:
         return self._speaker.add(pcm if self._resampler is None else self._resampler.resample(pcm))
 
     def _break(self) -> list[Out]:

@@ -26,9 +26,9 @@ class Noise:
     def __init__(self, rate: int) -> None:
         self._rate = rate
         self._place = 0
-        self._white: Pcm[int] = array("h")
+        self._white: Pcm = array("h")
 
-    def make(self, level: int, samples: int) -> Pcm[int]:
+    def make(self, level: int, samples: int) -> Pcm:
         """`level` in -dBov (RFC 3389 3)."""
         if not self._white:
             self._white = array("h", secrets.token_bytes(2 * self._rate))
@@ -37,7 +37,7 @@ class Noise:
         return array("h", [max(-32768, min(32767, int(x * gain))) for x in self._white[start : start + samples]])
 
     @staticmethod
-    def level(pcm: Pcm[int]) -> int:
+    def level(pcm: Pcm) -> int:
         """Of samples, in -dBov."""
         power = sum(map(mul, pcm, pcm)) / max(len(pcm), 1)
         return min(QUIETEST, round(-10 * math.log10(power / 32768**2))) if power else QUIETEST

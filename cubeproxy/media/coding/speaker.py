@@ -34,11 +34,11 @@ class Speaker:
         self._payload_type = payload_type
         self._need = encoder.rate * encoder.ptime // 1000
         self._step = clock * encoder.ptime // 1000
-        self._samples: Pcm[int] = array("h")
+        self._samples: Pcm = array("h")
         self._ahead = 0  # ticks that padding has brought us before our time
         self._marker = True
 
-    def add(self, pcm: Pcm[int]) -> list[Out]:
+    def add(self, pcm: Pcm) -> list[Out]:
         """The packets that are full with these samples, which are at the encoder's rate."""
         samples, need = self._samples, self._need
         samples.extend(pcm)

@@ -12,6 +12,7 @@ from array import array
 from dataclasses import dataclass
 from functools import cache
 from operator import mul
+from typing import TypeAlias
 
 from cubeproxy.media.codecs.base import Pcm
 from cubeproxy.protocols.telephone_event import DIGITS
@@ -38,7 +39,7 @@ def _waves(rate: int) -> list[tuple[list[float], list[float]]]:
     return [([math.cos(one) for one in row], [math.sin(one) for one in row]) for row in angles]
 
 
-def digit_in(pcm: Pcm[int], rate: int) -> str:
+def digit_in(pcm: Pcm, rate: int) -> str:
     """The digit that two blocks of samples hold, "" for none."""
     count = len(pcm)
     energy = sum(map(mul, pcm, pcm))
@@ -67,7 +68,7 @@ class Held:
     up: bool = False
 
 
-Part = Pcm[int] | Pressed | Held
+Part: TypeAlias = "Pcm | Pressed | Held"
 
 
 class Listener:
@@ -76,14 +77,14 @@ class Listener:
     def __init__(self, rate: int) -> None:
         self._rate = rate
         self._size = rate // BLOCK
-        self._rest: Pcm[int] = array("h")
-        self._held: list[Pcm[int]] = []  # the newest two blocks
+        self._rest: Pcm = array("h")
+        self._held: list[Pcm] = []  # the newest two blocks
         self._last = ""  # what the look before saw
         self._digit = ""  # the key that is down
         self._ms = 0
         self._missed = False
 
-    def hear(self, pcm: Pcm[int]) -> list[Part]:
+    def hear(self, pcm: Pcm) -> list[Part]:
         """What goes on: samples that are no tone, and keys."""
         parts: list[Part] = []
         self._rest.extend(pcm)
@@ -100,7 +101,7 @@ class Listener:
         self._last = self._digit = ""
         return parts
 
-    def _look(self, block: Pcm[int]) -> list[Part]:
+    def _look(self, block: Pcm) -> list[Part]:
         seen = digit_in(self._held[-1] + block, self._rate) if self._held else ""
         last, self._last = self._last, seen
         self._held.append(block)
@@ -136,7 +137,7 @@ class Generator:
         self._peak = FULL_SCALE * 10 ** ((-level - 3.17 - 3.01) / 20)  # each tone has half the power
         self.made = 0  # samples
 
-    def make(self, samples: int) -> Pcm[int]:
+    def make(self, samples: int) -> Pcm:
         start, self.made = self.made, self.made + samples
         low, high = self._steps
         sine, peak = math.sin, self._peak
