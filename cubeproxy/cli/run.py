@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from cubeproxy.cli.common import fail, read_config
-from cubeproxy.protocols.errors import CubeError
+from cubeproxy.media.transcoders.ng_engine import EngineSettings
+from cubeproxy.protocols.errors import ConfigError, CubeError
 from cubeproxy.protocols.values import Address, Severity
 from cubeproxy.server.media_engine import CHOICES, WAIT
 from cubeproxy.server.run import run
@@ -28,6 +29,7 @@ class RtcpPolicy(Enum):
 
 MAP_HELP = "Put the address NEW in the place of the router's OLD, everywhere: OLD=NEW, or @FILE with one a line."
 NVRAM_HELP = "Folder with a subfolder for every trustpoint: ca.pem, cert.pem, key.pem as far as it has them."
+RTPENGINE_HELP = "ng port of an rtpengine, for calls that the configuration's own transcoders do not take; repeatable."
 
 
 def command(
@@ -53,6 +55,10 @@ def command(
             envvar="CUBEPROXY_RTCP", help="RTCP: drop it like the router, or terminate it with reports on each leg."
         ),
     ] = RtcpPolicy.DROP,
+    rtpengine: Annotated[
+        list[str] | None,
+        typer.Option(envvar="CUBEPROXY_RTPENGINE", metavar="HOST:PORT[,weight=N][,sessions=N]", help=RTPENGINE_HELP),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Media worker processes.")] = 1,
     drain: Annotated[float, typer.Option(min=0, help="Seconds that calls may go on after SIGTERM.")] = 60.0,
     lease: Annotated[
@@ -79,7 +85,12 @@ def command(
 
     On a laptop: cubelab pki init nvram; cubeproxy run sample-a-xe.ios --nvram nvram --map @lab.map
     """
+    try:
+        engines = tuple(EngineSettings.parse(text) for text in rtpengine or [])
+    except ConfigError as error:
+        fail(error)
     settings = Settings(
+        rtpengines=engines,
         nvram=nvram,
         control=control,
         media=media,

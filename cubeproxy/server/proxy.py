@@ -82,6 +82,7 @@ class Proxy:
             reports=INTERVAL if settings.rtcp == "terminate" else 0.0,
             on_report=log.write,
             farm_tls=self.tls.farms,
+            engines=settings.rtpengines,
             engine=choose(settings.media, wait=settings.media_wait, realtime=settings.realtime),
         )
         self.phones = PhoneProxyService(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from cubeproxy.media.transcoders.ng_engine import EngineSettings
 from cubeproxy.protocols.values import Address
 
 
@@ -27,4 +28,5 @@ class Settings:
     cluster_tftp_port: int = 69  # where the cluster's TFTP server listens
     sweep: float = 60.0  # s between two looks at trustpoints, revocation lists and expiry
     device_rate: float = 200.0  # requests a second that one phone may begin; 0 is no limit
+    rtpengines: tuple[EngineSettings, ...] = ()  # engines of others that carry what the configuration's own do not
     metrics: Address | None = None  # Prometheus endpoint

@@ -1,8 +1,8 @@
 """Media for calls, transcoders included: `MediaService` with the transcoder pool in front of it.
 
 Where the configuration has `telephony-service` with `ip source-address`, DSP farms register there: SCCP in the clear
-from this box only, and with `secure-signaling trustpoint` over TLS (port 2443) from anywhere. Everything else is as in
-`MediaService`, whose methods these are.
+from this box only, and with `secure-signaling trustpoint` over TLS (port 2443) from anywhere. rtpengines are asked over
+UDP. Everything else is as in `MediaService`, whose methods these are.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from cubeproxy.config.model import Config
 from cubeproxy.media.counters import Health
 from cubeproxy.media.room import Room
 from cubeproxy.media.transcoders.admission import own_addresses
+from cubeproxy.media.transcoders.ng_engine import EngineSettings
 from cubeproxy.media.transcoders.pool import Effect, TranscoderPool, members_of
-from cubeproxy.media.transcoders.words import SccpClose, SccpSend
+from cubeproxy.media.transcoders.words import NgSend, SccpClose, SccpSend
 from cubeproxy.protocols.errors import ConfigError, RemoteProtocolError
 from cubeproxy.protocols.sccp.registry import Message, Unknown
 from cubeproxy.protocols.values import (
@@ -32,6 +33,7 @@ from cubeproxy.protocols.values import (
     StreamCounters,
 )
 from cubeproxy.server.media import MediaService
+from cubeproxy.server.ng import NgSockets, local_address
 from cubeproxy.server.sccp import SccpConnection, SccpListener
 from cubeproxy.server.sccp_tls import PORT as SECURE_PORT
 from cubeproxy.server.sccp_tls import SecureDoor
@@ -63,10 +65,14 @@ class TranscodingService:
         *,
         on_report: Callable[[Event], None],
         farm_tls: FarmTls | None = None,
+        engines: Sequence[EngineSettings] = (),
         **settings: Any,
     ) -> None:
-        """`farm_tls` makes the TLS of the secure SCCP port from the name of its trustpoint."""
-        self.pool = TranscoderPool(members_of(config))
+        """`farm_tls` makes the TLS of the secure SCCP port from its trustpoint's name; `engines` are rtpengines."""
+        self._engines = engines
+        self._inside = local_address(engines)
+        self.pool = TranscoderPool(members_of(config, engines, self._inside))
+        self._ng = NgSockets(self)
         self._config = config
         self._on_event = on_event
         self._on_report = on_report
@@ -82,6 +88,11 @@ class TranscodingService:
         """TimeoutError when a worker does not answer; ConfigError or TrustError when an SCCP port cannot be opened."""
         self._loop = asyncio.get_running_loop()
         await self._media.start(within)
+        self._ng.open(self._engines, self._inside)
+        for engine in self._engines:
+            text = f"rtpengine {engine.name}: weight {engine.weight}, {engine.sessions} sessions, from {self._inside}"
+            self._on_report(Event("rtpengine.configured", Severity.NOTICE, text, peer=engine.name))
+        self._run([])
         service = self._config.telephony
         if self.pool.farms is None or service is None or service.source_address is None:
             return
@@ -108,6 +119,9 @@ class TranscodingService:
 
     def describe(self) -> str:
         return self._media.describe()
+
+    def totals(self) -> StreamCounters:
+        return self._media.totals()
 
     def room(self, access: Collection[str], core: Collection[str]) -> Room:
         return self._media.room(access, core)
@@ -138,6 +152,7 @@ class TranscodingService:
             self._timer.cancel()
         if self._door is not None:
             self._door.close()
+        self._ng.close()
         await self._listener.close()
         await self._media.close(orphan=orphan)
 
@@ -149,6 +164,12 @@ class TranscodingService:
     def rejudge(self) -> int:
         """Close farms whose certificate is no longer trusted; how many."""
         return self._door.rejudge() if self._door is not None else 0
+
+    # rtpengines
+
+    def engine_said(self, engine: int, datagram: bytes) -> None:
+        if self.pool.engines is not None:
+            self._heard(self.pool.engines.received(engine, datagram, self._loop.time()))
 
     # farms
 
@@ -182,6 +203,8 @@ class TranscodingService:
             match effect:
                 case SccpSend(connection, message, version):
                     self._listener.send(connection, message, version)
+                case NgSend(engine, datagram):
+                    self._ng.send(engine, datagram)
                 case SccpClose(connection):
                     self._listener.close_one(connection, "given up")
                 case Event():

@@ -16,7 +16,14 @@ class LtiTranscoder:
     hops = 1
     inside = ""
     capabilities = frozenset(
-        {Capability.GCM_128, Capability.GCM_256, Capability.SECURE_BOTH, Capability.DTMF, Capability.REPORTS}
+        {
+            Capability.GCM_128,
+            Capability.GCM_256,
+            Capability.SECURE_BOTH,
+            Capability.TWO_SUITES,
+            Capability.DTMF,
+            Capability.REPORTS,
+        }
     )
 
     def __init__(self, profiles: Sequence[DspfarmProfile]) -> None:
@@ -47,4 +54,11 @@ class LtiTranscoder:
 
     def release(self, session: int, now: float) -> list[Output]:
         self.sessions.discard(session)
+        return []
+
+    @property
+    def deadline(self) -> float | None:
+        return None
+
+    def timeout(self, now: float) -> list[Output]:
         return []

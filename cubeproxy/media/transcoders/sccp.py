@@ -92,7 +92,9 @@ class SccpFarms:
 
     name = "SCCP"
     hops = 2
-    capabilities = frozenset({Capability.GCM_128, Capability.SECURE_BOTH, Capability.DTMF, Capability.DRAIN})
+    capabilities = frozenset(
+        {Capability.GCM_128, Capability.SECURE_BOTH, Capability.TWO_SUITES, Capability.DTMF, Capability.DRAIN}
+    )
 
     def __init__(self, config: Config) -> None:
         self._config = config

@@ -27,6 +27,7 @@ class Capability(Enum):
     GCM_128 = "SRTP with AEAD_AES_128_GCM"
     GCM_256 = "SRTP with AEAD_AES_256_GCM"
     SECURE_BOTH = "SRTP on both legs, each with keys of its own"
+    TWO_SUITES = "SRTP on both legs, each with a suite of its own"
     DTMF = "RFC 4733 events, the payload type mapped"
     CODECS = "another codec on either leg"
     PACKETISATION = "another packet period on either leg"
@@ -75,7 +76,15 @@ class SccpClose:
     connection: int
 
 
-Output = HopUpdate | MemberLost | MemberMoved | SccpSend | SccpClose | Event
+@dataclass(slots=True)
+class NgSend:
+    """A datagram for an rtpengine. It may hold keys."""
+
+    engine: int
+    datagram: bytes
+
+
+Output = HopUpdate | MemberLost | MemberMoved | SccpSend | SccpClose | NgSend | Event
 
 
 @dataclass(slots=True, frozen=True)
@@ -115,3 +124,9 @@ class Transcoder(Protocol):
         """The negotiated legs, or the next ones; `inside` are the local addresses that face the transcoder."""
 
     def release(self, session: int, now: float) -> list[Output]: ...
+
+    @property
+    def deadline(self) -> float | None:
+        """When `timeout` is due; None where nothing waits."""
+
+    def timeout(self, now: float) -> list[Output]: ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.behaviour.transcoders.members import MEMBERS, Member
@@ -18,6 +20,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def member(request: pytest.FixtureRequest) -> Member:
+def member(request: pytest.FixtureRequest, tmp_path: Path) -> Member:
     kind: type[Member] = request.param
-    return kind()
+    return kind(tmp_path)

@@ -6,20 +6,27 @@ import asyncio
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 from cubeproxy.config.model import Config
 from cubeproxy.media.transcoders.lti import LtiTranscoder
+from cubeproxy.media.transcoders.ng_engine import EngineSettings
+from cubeproxy.media.transcoders.rtpengine import Rtpengines
 from cubeproxy.media.transcoders.sccp import SccpFarms
 from cubeproxy.media.transcoders.words import Capability
 from cubeproxy.server.dsp_farm import Registration
 from tests.behaviour.transcoders.bench import Bench, running, until
+from tests.behaviour.transcoders.engine import RtpengineProcess
 from tests.server import test_transcoding as lab
 from tests.server.media_lab import PATIENCE
 
 
 class Member(ABC):
     """`carriers`: whether sessions are carried by something that can be absent while the service runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder  # for logs
 
     name: str
     capabilities: frozenset[Capability]
@@ -75,7 +82,8 @@ class Farm(Member):
     name = "SCCP"
     capabilities = SccpFarms.capabilities
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
         self.registrations: list[Registration] = []
         self.draining: list[asyncio.Future[None]] = []
 
@@ -100,4 +108,38 @@ class Farm(Member):
         return sum(len(registration.channels.conferences) for registration in self.registrations)
 
 
-MEMBERS: tuple[type[Member], ...] = (Lti, Farm)
+class Rtpengine(Member):
+    name = "rtpengine"
+    capabilities = Rtpengines.capabilities
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.engine = RtpengineProcess(folder)
+
+    def config(self, sessions: int) -> Config:
+        given = lab.router()
+        given.telephony = None  # no farm beside it
+        return given
+
+    @contextlib.asynccontextmanager
+    async def service(self, sessions: int = 8, **settings: Any) -> AsyncIterator[Bench]:
+        engine = EngineSettings(self.engine.control, sessions=sessions)
+        async with super().service(sessions, engines=[engine], **settings) as bench:
+            yield bench
+
+    @contextlib.asynccontextmanager
+    async def carrier(self, bench: Bench) -> AsyncIterator[None]:
+        async with self.engine:
+            await until(lambda: bench.member.refusal() is None)
+            yield
+
+    async def drain(self, bench: Bench) -> None:
+        engines = bench.service.pool.engines
+        assert engines is not None
+        assert engines.drain(engines.engines[0].name)
+
+    def carried(self, bench: Bench) -> int:
+        return self.engine.sessions
+
+
+MEMBERS: tuple[type[Member], ...] = (Lti, Farm, Rtpengine)

@@ -26,6 +26,13 @@ GAPS: dict[str, dict[Capability, str]] = {
         C.REPORTS: "the vendor's farm bridges no SRTCP to RTCP (15.2M)",
         C.REHOMING: "a call ends with the farm that carried it",
     },
+    "rtpengine": {
+        C.TWO_SUITES: "an rtpengine passes keys through within one suite, so ours can be dictated for one alone",
+        C.DTMF: "an rtpengine maps no payload types unless it transcodes",
+        C.CODECS: "an rtpengine is told of one codec for both legs",
+        C.PACKETISATION: "an rtpengine passes packets on as they come",
+        C.REHOMING: "an engine cannot find the rollover counter of a phone that keeps its key",
+    },
 }
 
 
