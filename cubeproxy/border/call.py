@@ -63,7 +63,13 @@ class Call:
         self.body = description_of(caller.invite)
         plan = calls.plan
         self.negotiation = Negotiation(
-            caller.peer, called.peer, plan.personality, calls.octets, plan.signalling, farms=plan.farms
+            caller.peer,
+            called.peer,
+            plan.personality,
+            calls.octets,
+            plan.signalling,
+            farms=plan.farms,
+            transcodes=plan.transcodes,
         )
         self.reliable = Reliable()
         self.need = Need.RELAY
@@ -105,7 +111,13 @@ class Call:
         """Ask for media. Raises Refused when the first offer already cannot be taken."""
         self.need = self.negotiation.expected_need(self.body)
         self.calls.emit(
-            ReserveMedia(self.ticket, self.name, (self.caller.peer.media, self.called.peer.media), self.need)
+            ReserveMedia(
+                self.ticket,
+                self.name,
+                (self.caller.peer.media, self.called.peer.media),
+                self.need,
+                transcodes=self.negotiation.transcodes,
+            )
         )
         self.calls.user.alarms.set(self, now + RING_LIMIT, lambda then: self.receive(Input.LIMIT, "no-answer", then))
 

@@ -25,6 +25,13 @@ class Kind(Enum):
     OPAQUE = "SRTP pass-thru"  # SRTP whose keys the far ends have agreed on; nothing of ours opens it
 
 
+class Codecs(Enum):
+    """Whether what one leg says is what the other hears."""
+
+    SAME = "same codec"
+    DIFFER = "another codec"
+
+
 # policy, profile offered -> the kind it becomes, or the cause of the refusal (a key of FAILURES).
 # RTP/AVP with a=crypto is RTP/AVP: RFC 4568 5.1.2 gives the attribute no meaning there.
 ACCEPT: dict[tuple[SrtpPolicy, Kind], Kind | str] = {
@@ -46,19 +53,33 @@ FIRST_OFFER = {
     SrtpPolicy.PASS_THRU: Kind.OPAQUE,
 }
 
-# one leg, the other leg, personality -> what it needs, reason shown to the operator.
-# A pair that is missing cannot be: pass-thru takes both dial peers (vendor: SRTP-SRTP pass-through).
-INTERWORKING: dict[tuple[Kind, Kind, Personality], tuple[Need, str]] = {
-    (Kind.SRTP, Kind.RTP, Personality.IOS): (Need.TRANSCODER, "SRTP-RTP on IOS needs a DSP"),
-    (Kind.RTP, Kind.SRTP, Personality.IOS): (Need.TRANSCODER, "SRTP-RTP on IOS needs a DSP"),
-    (Kind.SRTP, Kind.RTP, Personality.IOSXE): (Need.CRYPTO, "IOS XE encrypts in software"),
-    (Kind.RTP, Kind.SRTP, Personality.IOSXE): (Need.CRYPTO, "IOS XE encrypts in software"),
-    (Kind.SRTP, Kind.SRTP, Personality.IOS): (Need.CRYPTO, "each leg has its own keys"),
-    (Kind.SRTP, Kind.SRTP, Personality.IOSXE): (Need.CRYPTO, "each leg has its own keys"),
-    (Kind.RTP, Kind.RTP, Personality.IOS): (Need.RELAY, "clear on both sides"),
-    (Kind.RTP, Kind.RTP, Personality.IOSXE): (Need.RELAY, "clear on both sides"),
-    (Kind.OPAQUE, Kind.OPAQUE, Personality.IOS): (Need.RELAY, "pass-thru: the keys are those of the far ends"),
-    (Kind.OPAQUE, Kind.OPAQUE, Personality.IOSXE): (Need.RELAY, "pass-thru: the keys are those of the far ends"),
+_DSP = "SRTP-RTP on IOS needs a DSP"
+_SOFTWARE = "IOS XE encrypts in software"
+_OWN_KEYS = "each leg has its own keys"
+_PASSED = "pass-thru: the keys are those of the far ends"
+_CODECS = "another codec needs a DSP"
+
+# one leg, the other leg, whether the codec is the same, personality -> what it needs, reason shown to the operator.
+# What is missing cannot be: pass-thru takes both dial peers, and has no transcoding (vendor: SRTP-SRTP pass-through);
+# nothing on IOS 15 transcodes audio between two SRTP legs (vendor: SRTP-RTP interworking, restrictions).
+INTERWORKING: dict[tuple[Kind, Kind, Codecs, Personality], tuple[Need, str]] = {
+    (Kind.SRTP, Kind.RTP, Codecs.SAME, Personality.IOS): (Need.TRANSCODER, _DSP),
+    (Kind.RTP, Kind.SRTP, Codecs.SAME, Personality.IOS): (Need.TRANSCODER, _DSP),
+    (Kind.SRTP, Kind.SRTP, Codecs.SAME, Personality.IOS): (Need.CRYPTO, _OWN_KEYS),
+    (Kind.RTP, Kind.RTP, Codecs.SAME, Personality.IOS): (Need.RELAY, "clear on both sides"),
+    (Kind.OPAQUE, Kind.OPAQUE, Codecs.SAME, Personality.IOS): (Need.RELAY, _PASSED),
+    (Kind.SRTP, Kind.RTP, Codecs.DIFFER, Personality.IOS): (Need.TRANSCODER, _CODECS),
+    (Kind.RTP, Kind.SRTP, Codecs.DIFFER, Personality.IOS): (Need.TRANSCODER, _CODECS),
+    (Kind.RTP, Kind.RTP, Codecs.DIFFER, Personality.IOS): (Need.TRANSCODER, _CODECS),
+    (Kind.SRTP, Kind.RTP, Codecs.SAME, Personality.IOSXE): (Need.CRYPTO, _SOFTWARE),
+    (Kind.RTP, Kind.SRTP, Codecs.SAME, Personality.IOSXE): (Need.CRYPTO, _SOFTWARE),
+    (Kind.SRTP, Kind.SRTP, Codecs.SAME, Personality.IOSXE): (Need.CRYPTO, _OWN_KEYS),
+    (Kind.RTP, Kind.RTP, Codecs.SAME, Personality.IOSXE): (Need.RELAY, "clear on both sides"),
+    (Kind.OPAQUE, Kind.OPAQUE, Codecs.SAME, Personality.IOSXE): (Need.RELAY, _PASSED),
+    (Kind.SRTP, Kind.RTP, Codecs.DIFFER, Personality.IOSXE): (Need.TRANSCODER, _CODECS),
+    (Kind.RTP, Kind.SRTP, Codecs.DIFFER, Personality.IOSXE): (Need.TRANSCODER, _CODECS),
+    (Kind.SRTP, Kind.SRTP, Codecs.DIFFER, Personality.IOSXE): (Need.TRANSCODER, _CODECS),
+    (Kind.RTP, Kind.RTP, Codecs.DIFFER, Personality.IOSXE): (Need.TRANSCODER, _CODECS),
 }
 
 

@@ -19,14 +19,14 @@ from cubeproxy.border.descriptions import (
     Formats,
     Refused,
     allowed,
-    allows,
     answered_formats,
     check_address,
     effective_direction,
     parse_description,
     renumbered,
 )
-from cubeproxy.border.interworking import ANY, CARRIES, FIRST_OFFER, INTERWORKING, Keys, Kind, accept, carried
+from cubeproxy.border.formats import Transcodes, agree
+from cubeproxy.border.interworking import ANY, CARRIES, FIRST_OFFER, INTERWORKING, Codecs, Keys, Kind, accept, carried
 from cubeproxy.border.offer_answer import Input, Meaning, OfferAnswer
 from cubeproxy.border.plan import Peer
 from cubeproxy.config.model import Personality, SrtpPolicy
@@ -85,7 +85,8 @@ class _Offer:
     description: SessionDescription
     place: int  # which m-line is the audio
     media: Media
-    formats: Formats
+    formats: Formats  # of the offerer's leg
+    there: Formats  # what the other leg is offered: the same object, unless a transcoder stands between them
     answer_line: CryptoLine | None  # what we will answer with on the offerer's leg
     receive_key: MasterKey | None
 
@@ -102,9 +103,10 @@ class Negotiation:
         signalling: Container[Address] = (),
         *,
         farms: bool = False,
+        transcodes: Transcodes = lambda _first, _second: False,
     ) -> None:
         """`signalling` are the ports of ours and of the cluster that no phone's audio may go to; `farms` whether a
-        transcoder may be a DSP farm, which cannot be told every key."""
+        transcoder may be a DSP farm, which cannot be told every key; `transcodes` which codecs there is one for."""
         self.sides = (Half(caller), Half(called))
         self.session: Session | None = None
         self.state = OfferAnswer()
@@ -112,6 +114,8 @@ class Negotiation:
         self._rng = rng
         self._signalling = signalling
         self._farms = farms
+        self._can_transcode = transcodes
+        self.transcodes = False  # whether the first offer takes another codec on the other leg
         self._offer: _Offer | None = None
         self.keys: Keys = ANY  # that may be chosen for the pair of legs
         self.renewing = False  # an offer of our own is open on one leg: see `new_keys`
@@ -138,7 +142,13 @@ class Negotiation:
             return self._need(FIRST_OFFER[caller.peer.policy], other)
         description = self.read(0, body)
         self._looked_at = 0, body, description
-        return self._need(self._accept(caller, description[2]), other)
+        kind = self._accept(caller, description[2])
+        try:
+            here, there = agree(description[2].codecs(), caller.peer, called.peer, self._can_transcode)
+        except Refused:  # told when the offer is to be passed on
+            return self._need(kind, other)
+        self.transcodes = here is not there
+        return self._need(kind, other, self.transcodes)
 
     def pass_on(self, source: int, body: bytes, role: Input) -> bytes:
         """A description from leg `source`'s peer: the one to send on the other leg, b"" for none. Raises Refused."""
@@ -197,20 +207,21 @@ class Negotiation:
         side.kind = self._accept(side, media)
         if other.kind is None or self.session is None:
             other.kind = Kind.RTP if other.fallback else FIRST_OFFER[other.peer.policy]
-        self.keys = CARRIES[self._need(side.kind, other.kind), self._farms]
+        formats, there = agree(media.codecs(), side.peer, other.peer, self._can_transcode)
+        self.keys = CARRIES[self._need(side.kind, other.kind, formats is not there), self._farms]
         line = choose_line(media, side.peer, self.keys) if side.kind is Kind.SRTP and media.port else None
-        formats = self._common(media.codecs(), side.peer, other.peer)
         self._offer = _Offer(
             source,
             description,
             place,
             media,
             formats,
+            there,
             CryptoLine.own(line.tag, self._own_key(side, line)) if line else None,
             line.key if line else None,
         )
         direction = effective_direction(media, description)
-        offered = self._offer_media(other, media, formats, direction)
+        offered = self._offer_media(other, media, there, direction)
         lines = list(other.layout) or [offered]
         lines[other.place] = offered
         return self.describe(other, lines)
@@ -224,19 +235,6 @@ class Negotiation:
         """Our key of a suite on a leg, with this MKI."""
         key = side.send_key(suite, self._rng)
         return replace(key, mki=mki) if mki else key
-
-    def _common(self, formats: Formats, first: Peer, second: Peer) -> Formats:
-        """What both dial peers allow, in the offerer's order (vendor: `codec`, `voice-class codec`, `dtmf-relay`)."""
-        kept = [
-            (number, codec)
-            for number, codec in formats
-            if (first.dtmf and second.dtmf if codec.name == EVENTS else allows(first, codec) and allows(second, codec))
-        ]
-        if all(codec.name == EVENTS for _, codec in kept):
-            names = ", ".join(codec.name for _, codec in formats) or "none that is known"
-            raise Refused("no-codec", f"codecs offered: {names}")
-        clocks = {codec.clock for _, codec in kept if codec.name != EVENTS}
-        return [(number, codec) for number, codec in kept if codec.name != EVENTS or codec.clock in clocks]
 
     def _offer_media(self, side: Half, media: Media, formats: Formats, direction: Direction) -> Media:
         assert side.kind is not None
@@ -258,22 +256,18 @@ class Negotiation:
         side, other = self.sides[source], self.sides[offer.source]
         self._check_profile(side, media)
         receive_key, send_key = self._answered_keys(side, offer, media) if media.port else (None, None)
-        formats = answered_formats(offer.formats, media.codecs()) if media.port else offer.formats
+        formats = answered_formats(offer.there, media.codecs()) if media.port else offer.there
+        here = renumbered(offer.formats, formats) if offer.there is offer.formats else offer.formats
         wrote = effective_direction(offer.media, offer.description)
         direction = allowed(media.direction(description), wrote)
-        answer = self._write_answer(other, offer, formats, direction, media)
+        opaque = side.kind is Kind.OPAQUE  # packets keep the payload types that their sender gave them
+        answer = self._write_answer(other, offer, formats if opaque else here, direction, media)
         assert side.kind is not None
         assert other.kind is not None
         if media.port and offer.media.port:
             theirs = self._spec(description, media, formats, direction, Direction.SENDRECV)
             theirs = replace(theirs, send_key=send_key, receive_key=receive_key, latch=side.peer.latch)
-            ours = self._spec(
-                offer.description,
-                offer.media,
-                renumbered(offer.formats, formats),
-                wrote,
-                direction.mirrored,
-            )
+            ours = self._spec(offer.description, offer.media, here, wrote, direction.mirrored)
             own_key = offer.answer_line.key if offer.answer_line and side.kind is not Kind.OPAQUE else None
             ours = replace(ours, send_key=own_key, receive_key=offer.receive_key, latch=other.peer.latch)
             legs = (ours, theirs) if offer.source == 0 else (theirs, ours)
@@ -313,10 +307,8 @@ class Negotiation:
         if not answered.port or not offer.media.port:
             return self.describe(side, side.layout)
         crypto = [offer.answer_line.serialise()] if offer.answer_line else []
-        opaque = side.kind is Kind.OPAQUE  # packets keep the payload types that their sender gave them
-        numbered = formats if opaque else renumbered(offer.formats, formats)
-        parameters = answered if opaque else offer.media
-        media = self.audio_on(side, answered, numbered, direction, crypto, parameters=parameters)
+        parameters = answered if side.kind is Kind.OPAQUE else offer.media
+        media = self.audio_on(side, answered, formats, direction, crypto, parameters=parameters)
         return self.describe(side, offer.description.with_only(offer.place, media))
 
     def audio_on(
@@ -330,7 +322,9 @@ class Negotiation:
     ) -> Media:
         """Our m-line on a leg, with the packet time of `source` and the format parameters of `parameters`."""
         assert side.kind is not None
-        fmtp = {number: text for number, _ in formats if (text := (parameters or source).fmtp(number))}
+        told = parameters or source
+        known = dict(told.codecs())
+        fmtp = {number: text for number, codec in formats if known.get(number) == codec and (text := told.fmtp(number))}
         port = side.local[1] if source.port else 0
         return audio(
             port,
@@ -378,18 +372,23 @@ class Negotiation:
             receives=wrote.sends and other.sends,
         )
 
-    def _need(self, caller: Kind, called: Kind) -> Need:
+    def _need(self, caller: Kind, called: Kind, transcodes: bool = False) -> Need:
         """Raises Refused for a pair that cannot be."""
-        row = INTERWORKING.get((caller, called, self._personality))
+        codecs = Codecs.DIFFER if transcodes else Codecs.SAME
+        row = INTERWORKING.get((caller, called, codecs, self._personality))
         if row is None:
-            raise Refused("pass-thru-one-side", f"{caller.value} to {called.value}")
+            cause = "no-codec" if transcodes else "pass-thru-one-side"
+            raise Refused(cause, f"{caller.value} to {called.value}, {codecs.value}")
         return row[0]
 
     @property
     def need(self) -> Need:
         """What the negotiated pair needs."""
-        kinds = self.session.kinds if self.session else (Kind.RTP, Kind.RTP)
-        return self._need(*kinds)
+        if self.session is None:
+            return self._need(Kind.RTP, Kind.RTP)
+        first, second = self.session.legs
+        differ = first is not None and second is not None and first.codec != second.codec
+        return self._need(*self.session.kinds, differ)
 
 
 def answer_cause(error: Refused | RemoteProtocolError) -> str:

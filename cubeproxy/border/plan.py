@@ -33,6 +33,8 @@ ENCODINGS = {
     "opus": "opus",
 }
 
+G711 = {"pcmu", "pcma"}
+
 # Suites without `voice class srtp-crypto`: IOS to 15.5(3)M knows SHA1_32 only, XE from 16.5.1b all four in this order.
 DEFAULT_SUITES = {
     Personality.IOS: (Suite.AES_CM_128_HMAC_SHA1_32,),
@@ -105,6 +107,7 @@ class Plan:
         self._sides = {p.control[0]: p.side for p in self.peers.values()}
         service = config.telephony
         self.farms = self.personality is Personality.IOS and service is not None and service.sdspfarm_units > 0
+        self._profiles = list(self._transcoders())
         self.listeners = tuple(dict.fromkeys(self._listeners()))
         self.signalling = frozenset(p.control for p in self.peers.values()) | frozenset(
             (node.target.host, node.target.port) for peer in self.core for node in peer.nodes
@@ -126,6 +129,25 @@ class Plan:
             plain = (Transport.UDP, Transport.TCP) if peer.config.transport is not Transport.TLS else (Transport.TLS,)
             for transport in plain:
                 yield Listener(peer.side, transport, (peer.control[0], peer.control[1]))
+
+    def transcodes(self, first: str, second: str) -> bool:
+        """Whether a configured transcoder has both codecs (RTP encoding names). One that is not `universal` takes G.711
+        on one side."""
+        return any(
+            {first, second} <= encodings and (universal or bool({first, second} & G711))
+            for encodings, universal in self._profiles
+        )
+
+    def _transcoders(self) -> Iterator[tuple[frozenset[str], bool]]:
+        """Codecs of each profile that serves calls here, and whether it is universal. What farms on other hosts have is
+        in their configuration: they answer for themselves."""
+        where = {"CUBE", "SCCP"} if self.farms else {"CUBE"}
+        local = {name for group in self.config.sccp.groups.values() for _, name in group.associate_profile}
+        for profile in self.config.dspfarm_profiles.values():
+            if profile.service == "transcode" and profile.application in where and not profile.shutdown:
+                yield frozenset(ENCODINGS.get(name, name) for name in profile.codecs), profile.universal
+        if self.farms and self.config.telephony and set(self.config.telephony.sdspfarm_tags.values()) - local:
+            yield frozenset(ENCODINGS.values()), True
 
     def _resolve(self, dial_peer: DialPeer) -> Peer:
         side = Side.ACCESS if dial_peer.phone_proxy or dial_peer.target == "registrar" else Side.CORE

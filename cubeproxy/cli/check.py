@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cubeproxy.border.interworking import ANY, CARRIES, FIRST_OFFER, INTERWORKING
+from cubeproxy.border.interworking import ANY, CARRIES, FIRST_OFFER, INTERWORKING, Codecs
 from cubeproxy.border.plan import Plan
 from cubeproxy.cli.common import read_config
 from cubeproxy.cli.run import MAP_HELP, NVRAM_HELP
@@ -66,7 +66,7 @@ def _interworking(plan: Plan) -> Iterator[str]:
         (FIRST_OFFER[access.policy], FIRST_OFFER[core.policy]): None for access in plan.access for core in plan.core
     }
     for one, other in pairs:
-        row = INTERWORKING.get((one, other, plan.personality))
+        row = INTERWORKING.get((one, other, Codecs.SAME, plan.personality))
         need, reason = row or (None, "refused, pass-thru takes both dial peers")
         yield f"media    {one.value} to {other.value}: {reason}"
         keys = CARRIES[need, plan.farms] if need is not None else ANY

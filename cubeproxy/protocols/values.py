@@ -125,6 +125,7 @@ class ReserveMedia:
     call: str  # the operator's name of the call, for events and shows
     local: tuple[str, str]  # local media address of leg 0 and leg 1
     need: Need
+    transcodes: bool = False  # the legs will have different codecs
 
 
 @dataclass(slots=True)

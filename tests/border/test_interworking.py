@@ -6,10 +6,11 @@ from itertools import product
 
 import pytest
 
-from cubeproxy.border.interworking import ACCEPT, ANY, CARRIES, FIRST_OFFER, INTERWORKING, Kind, accept, carried
+from cubeproxy.border.interworking import ACCEPT, ANY, CARRIES, FIRST_OFFER, INTERWORKING, Codecs, Kind, accept, carried
+from cubeproxy.border.plan import Plan
 from cubeproxy.config.model import Personality, SrtpPolicy
 from cubeproxy.protocols.suites import Suite
-from cubeproxy.protocols.values import Need
+from cubeproxy.protocols.values import Codec, MediaRefused, Need, ReserveMedia
 from tests.border.scene import SAVP_KEY, Scene, called, calling, fitting, media_of, rtp, sample, srtp
 
 WIRE = (Kind.SRTP, Kind.RTP)  # what a description can say
@@ -32,20 +33,29 @@ def test_every_pair_that_policies_can_make_is_decided() -> None:
     """All but those with pass-thru on one side, which the vendor does not have."""
     possible = {kind for kind in (*ACCEPT.values(), *FIRST_OFFER.values()) if isinstance(kind, Kind)}
     pairs = {pair for pair in product(possible, possible) if pair.count(Kind.OPAQUE) != 1}
-    assert {(one, other) for one, other, _ in INTERWORKING} == pairs
-    for personality in Personality:
-        assert {(one, other) for one, other, whose in INTERWORKING if whose is personality} == pairs
+    decided = {
+        (codecs, personality): {(one, other) for one, other, *rest in INTERWORKING if rest == [codecs, personality]}
+        for codecs, personality in product(Codecs, Personality)
+    }
+    secure, opaque = {(Kind.SRTP, Kind.SRTP)}, {(Kind.OPAQUE, Kind.OPAQUE)}
+    assert decided == {
+        (Codecs.SAME, Personality.IOS): pairs,
+        (Codecs.SAME, Personality.IOSXE): pairs,
+        (Codecs.DIFFER, Personality.IOS): pairs - opaque - secure,  # vendor: no transcoding for SRTP-SRTP audio
+        (Codecs.DIFFER, Personality.IOSXE): pairs - opaque,
+    }
 
 
 def test_the_decision_does_not_depend_on_who_calls() -> None:
-    for (one, other, personality), row in INTERWORKING.items():
-        assert INTERWORKING[other, one, personality] == row
+    for (one, other, *rest), row in INTERWORKING.items():
+        assert INTERWORKING[other, one, rest[0], rest[1]] == row
 
 
-def test_only_ios_takes_a_dsp_for_encryption() -> None:
-    needing = {key for key, (need, _) in INTERWORKING.items() if need is Need.TRANSCODER}
-    assert {personality for _, _, personality in needing} == {Personality.IOS}
-    assert all({one, other} == {Kind.SRTP, Kind.RTP} for one, other, _ in needing)
+def test_only_ios_takes_a_dsp_for_encryption_and_both_take_one_for_another_codec() -> None:
+    for (one, other, codecs, personality), (need, _) in INTERWORKING.items():
+        crossing = {one, other} == {Kind.SRTP, Kind.RTP}
+        taken = codecs is Codecs.DIFFER or (crossing and personality is Personality.IOS)
+        assert (need is Need.TRANSCODER) is taken
 
 
 def test_nothing_is_passed_through_unless_it_is_configured() -> None:
@@ -239,3 +249,126 @@ def test_on_ios_xe_each_leg_has_the_suite_that_its_peer_took() -> None:
     assert one.core.send_key is not None
     suites = (one.access.send_key.suite, one.core.send_key.suite)
     assert suites == (Suite.AES_CM_128_HMAC_SHA1_32, Suite.AES_CM_128_HMAC_SHA1_80)
+
+
+# --- another codec -----------------------------------------------------------------------------------------
+
+PROFILE = "dspfarm profile 7 transcode{}\n codec g711ulaw\n codec g729ar8\n codec g722-64\n maximum sessions 4\n"
+PROFILE += " associate application CUBE\n no shutdown\n!\n"
+
+
+def two_codecs(core: str, profile: str = PROFILE.format(" universal security"), *, extra: str = "") -> Scene:
+    """The phone's dial peer has G.711 u-law, the core's another codec."""
+    replace = {
+        "voice class uri ACC sip\n": f"{profile}voice class uri ACC sip\n",
+        " incoming uri from CORE\n": f" incoming uri from CORE\n{extra}",
+        f"{CORE_TAIL}": CORE_TAIL.replace("codec g711ulaw", f"codec {core}"),
+    }
+    return Scene(sample(replace=replace))
+
+
+CORE_TAIL = " voice-class sip bind media source-interface GigabitEthernet2\n dtmf-relay rtp-nte\n codec g711ulaw\n"
+
+
+def answer_with(payload: str) -> bytes:
+    return rtp(formats=f"{payload} 101")
+
+
+def reserved(one: Scene) -> ReserveMedia:
+    (command,) = [each for each in one.media if isinstance(each, ReserveMedia)]
+    return command
+
+
+def test_a_transcoder_stands_between_two_codecs() -> None:
+    one = two_codecs("g729ar8")
+    phone, node, invite = calling(one, srtp(formats="0 101"))
+    offer = media_of(invite)
+    assert offer.formats == ["18", "101"]
+    assert offer.rtpmap(18) == Codec("g729", 8000)
+    assert (reserved(one).need, reserved(one).transcodes) == (Need.TRANSCODER, True)
+    node.answers(invite, 200, body=answer_with("18"))
+    node.hears("ACK")
+    answer = media_of(phone.gets(200))
+    assert answer.formats == ["0", "101"]
+    assert (one.access.codec.name, one.access.payload_type, one.access.dtmf_payload_type) == ("pcmu", 0, 101)
+    assert (one.core.codec.name, one.core.payload_type, one.core.dtmf_payload_type) == ("g729", 18, 101)
+
+
+def test_and_the_other_way_round() -> None:
+    one = two_codecs("g722-64")
+    phone, node, invite = called(one, rtp(formats="9 96").replace(b":101 ", b":96 "))
+    offer = media_of(invite)
+    assert offer.formats == ["0", "96"]  # the offerer's number for events
+    phone.answers(invite, 200, body=fitting(invite).replace(b" 101", b" 96").replace(b":101 ", b":96 "))
+    phone.hears("ACK")
+    assert media_of(node.gets(200)).formats == ["9", "96"]
+    core, access = one.updated().legs
+    assert core is not None
+    assert access is not None
+    assert (core.codec.name, access.codec.name) == ("g722", "pcmu")
+
+
+def test_a_codec_in_common_takes_none() -> None:
+    one = two_codecs("g711ulaw")
+    _, _, invite = calling(one)
+    assert media_of(invite).formats == ["0", "101"]
+    assert (reserved(one).need, reserved(one).transcodes) == (Need.CRYPTO, False)
+
+
+@pytest.mark.parametrize(
+    ("profile", "core", "works"),
+    [
+        ("", "g729ar8", False),  # no transcoder at all
+        (PROFILE.format(" universal security"), "ilbc", False),  # not in the profile
+        (PROFILE.format(" security"), "g729ar8", True),  # G.711 on one side
+        (PROFILE.format(" security").replace(" no shutdown\n", ""), "g729ar8", False),
+        (PROFILE.format(" security").replace("transcode", "mtp"), "g729ar8", False),
+    ],
+)
+def test_without_one_for_both_codecs_it_is_488(profile: str, core: str, works: bool) -> None:
+    one = two_codecs(core, profile)
+    phone = one.registered()
+    phone.calls("2001", srtp())
+    phone.gets(100)
+    if works:
+        one.node().hears("INVITE")
+    else:
+        assert "No common codec" in (phone.gets(488).headers.get("Warning") or "")
+
+
+def test_only_a_universal_one_stands_between_two_codecs_that_are_not_g711() -> None:
+    for kind, works in ((" universal security", True), (" security", False)):
+        config = sample(replace={"voice class uri ACC sip\n": PROFILE.format(kind) + "voice class uri ACC sip\n"})
+        assert Plan(config).transcodes("g729", "g722") is works
+        assert Plan(config).transcodes("g729", "pcmu")
+
+
+def test_a_pool_that_cannot_change_codecs_refuses_the_call() -> None:
+    """500, as where there is no transcoder: the phone is not left without audio."""
+    one = two_codecs("g729ar8")
+    one.auto_media = False
+    phone = one.registered()
+    phone.calls("2001", srtp())
+    phone.gets(100)
+    one.feed(MediaRefused(reserved(one).ticket, "no-transcoder", "LTI here changes no codec"))
+    assert "Transcoder Not Configured" in (phone.gets(500).headers.get("Warning") or "")
+
+
+def test_farms_elsewhere_answer_for_themselves() -> None:
+    replace = {" sdspfarm tag 1 CUBEXCODE\n": " sdspfarm tag 1 CUBEXCODE\n sdspfarm tag 2 ELSEWHERE\n"}
+    assert not Plan(sample("sample-a.ios")).transcodes("opus", "ilbc")
+    assert Plan(sample("sample-a.ios", replace=replace)).transcodes("opus", "ilbc")
+
+
+def test_pass_thru_transcodes_nothing() -> None:
+    replace = {
+        "voice class uri ACC sip\n": PROFILE.format(" universal security") + "voice class uri ACC sip\n",
+        " incoming uri from CORE\n": " incoming uri from CORE\n srtp pass-thru\n",
+        " dtmf-relay rtp-nte\n srtp\n": " dtmf-relay rtp-nte\n srtp pass-thru\n",
+        CORE_TAIL: CORE_TAIL.replace("g711ulaw", "g729ar8"),
+    }
+    one = Scene(sample(replace=replace))
+    phone = one.registered()
+    phone.calls("2001", srtp())
+    phone.gets(100)
+    assert "No common codec" in (phone.gets(488).headers.get("Warning") or "")

@@ -6,6 +6,7 @@ import pytest
 
 from cubeproxy.config.model import Config
 from cubeproxy.media.transcoders.pool import members_of
+from cubeproxy.media.transcoders.words import Capability
 from cubeproxy.protocols.values import (
     MediaLost,
     MediaRefused,
@@ -128,3 +129,18 @@ def test_hops_may_be_answered_in_any_order() -> None:
     box.pool.inner(MediaReserved(second, 202, ((CORE, 3), (CORE, 4))), 0)
     out = box.pool.inner(MediaReserved(first, 201, ((ACCESS, 1), (CORE, 2))), 0)
     assert out == [MediaReserved(1, 201, ((ACCESS, 1), (CORE, 4)))]
+
+
+def test_another_codec_takes_a_member_that_changes_codecs() -> None:
+    box = Box(config("CUBE"))
+    member, *others = box.pool.members
+    for one in (member, *others):
+        one.capabilities = frozenset()
+    box.run(box.pool.receive(ReserveMedia(1, "call", LOCAL, Need.TRANSCODER, transcodes=True), box.now))
+    assert box.refusal[0] == "no-transcoder"
+    assert "changes no codec" in box.refusal[1]
+    box.run(box.pool.receive(ReserveMedia(2, "call", LOCAL, Need.TRANSCODER), box.now))
+    assert isinstance(box.events[-1], MediaReserved)
+    member.capabilities = frozenset({Capability.CODECS})
+    box.run(box.pool.receive(ReserveMedia(3, "call", LOCAL, Need.TRANSCODER, transcodes=True), box.now))
+    assert isinstance(box.events[-1], MediaReserved)
