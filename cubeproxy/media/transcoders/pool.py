@@ -13,12 +13,15 @@ from dataclasses import dataclass, field
 from cubeproxy.config.model import Config, Personality
 from cubeproxy.media.transcoders.admission import lti_profiles
 from cubeproxy.media.transcoders.lti import LtiTranscoder
+from cubeproxy.media.transcoders.ng_engine import EngineSettings
+from cubeproxy.media.transcoders.rtpengine import Rtpengines
 from cubeproxy.media.transcoders.sccp import SccpFarms, Session
 from cubeproxy.media.transcoders.words import (
     Capability,
     HopUpdate,
     MemberLost,
     MemberMoved,
+    NgSend,
     Output,
     Refusal,
     SccpClose,
@@ -40,7 +43,7 @@ from cubeproxy.protocols.values import (
     UpdateMedia,
 )
 
-Effect = MediaCommand | MediaEvent | SccpSend | SccpClose | Event
+Effect = MediaCommand | MediaEvent | SccpSend | SccpClose | NgSend | Event
 NONE = Refusal("no-transcoder", "no transcoder is configured")
 
 
@@ -64,8 +67,9 @@ class Placement:
         return (self.local[0][1], self.local[-1][0])
 
 
-def members_of(config: Config) -> list[Transcoder]:
-    """The transcoders that a configuration has, in the order in which they are used."""
+def members_of(config: Config, engines: Sequence[EngineSettings] = (), inside: str = "") -> list[Transcoder]:
+    """The transcoders that a configuration has, in the order in which they are used; then the rtpengines, to which our
+    address is `inside`."""
     found: list[Transcoder] = []
     profiles = lti_profiles(config)
     if profiles:
@@ -74,6 +78,8 @@ def members_of(config: Config) -> list[Transcoder]:
     classic = config.personality is Personality.IOS  # IOS XE has no SCCP transcoding for CUBE
     if classic and service is not None and service.source_address is not None and service.sdspfarm_units:
         found.append(SccpFarms(config))
+    if engines:
+        found.append(Rtpengines(engines, inside))
     return found
 
 
@@ -83,6 +89,7 @@ class TranscoderPool:
     def __init__(self, members: Sequence[Transcoder]) -> None:
         self.members = members
         self.farms = next((one for one in members if isinstance(one, SccpFarms)), None)
+        self.engines = next((one for one in members if isinstance(one, Rtpengines)), None)
         self.draining = False
         self._placements: dict[int, Placement] = {}
         self._asked: dict[int, tuple[Placement, int]] = {}  # ticket of ours -> whose hop
@@ -96,10 +103,10 @@ class TranscoderPool:
 
     @property
     def deadline(self) -> float | None:
-        return self.farms.deadline if self.farms is not None else None
+        return min((at for member in self.members if (at := member.deadline) is not None), default=None)
 
     def timeout(self, now: float) -> list[Effect]:
-        return self.heard(self.farms.timeout(now), now) if self.farms is not None else []
+        return [effect for member in self.members for effect in self.heard(member.timeout(now), now)]
 
     def outer_hops(self, session: int) -> tuple[int, int]:
         """The media sessions that count the two legs of one of the border's sessions."""
