@@ -46,7 +46,7 @@ class Call:
     __slots__ = (
         "body", "calls", "cause", "connected_at", "delayed", "hunt", "legs", "name", "need", "negotiation", "pending",
         "reinviting", "reliable", "renewal", "request", "server", "session", "settled", "started_at", "state", "ticket",
-        "timer", "told",
+        "timer", "told", "transcodes",
     )  # fmt: skip
 
     def __init__(
@@ -72,7 +72,8 @@ class Call:
             transcodes=plan.transcodes,
         )
         self.reliable = Reliable()
-        self.need = Need.RELAY
+        self.need = Need.RELAY  # what was reserved, and whether for two codecs
+        self.transcodes = False
         self.state = State.RESERVING
         self.session = 0  # media session, 0 until reserved
         self.told: Session | None = None  # what the media engine knows
@@ -110,13 +111,14 @@ class Call:
     def start(self, now: float) -> None:
         """Ask for media. Raises Refused when the first offer already cannot be taken."""
         self.need = self.negotiation.expected_need(self.body)
+        self.transcodes = self.negotiation.transcodes
         self.calls.emit(
             ReserveMedia(
                 self.ticket,
                 self.name,
                 (self.caller.peer.media, self.called.peer.media),
                 self.need,
-                transcodes=self.negotiation.transcodes,
+                transcodes=self.transcodes,
             )
         )
         self.calls.user.alarms.set(self, now + RING_LIMIT, lambda then: self.receive(Input.LIMIT, "no-answer", then))
@@ -207,9 +209,14 @@ class Call:
             answer.headers.set("RSeq", str(rseq))
         self.calls.user.respond(self.server, answer, now)
 
+    def lacks(self, need: Need, transcodes: bool) -> bool:
+        """Whether what was reserved cannot do this."""
+        return need > self.need or (transcodes and not self.transcodes)
+
     def check_need(self) -> None:
         """The answer may need more than was reserved: an RTP answer to an SRTP offer on IOS takes a transcoder."""
-        if self.negotiation.session and self.negotiation.need > self.need:
+        negotiation = self.negotiation
+        if negotiation.session and self.lacks(negotiation.need, negotiation.differ):
             raise Refused("no-transcoder", "the answer needs a transcoder and none is reserved")
 
     def update(self) -> None:

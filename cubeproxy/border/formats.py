@@ -60,6 +60,13 @@ def agree(formats: Formats, first: Peer, second: Peer, transcodes: Transcodes) -
     return same, same
 
 
+def disjoint(first: Peer, second: Peer, transcodes: Transcodes) -> bool:
+    """Whether a delayed offer, whatever it has, will take a transcoder: the dial peers have no codec in common."""
+    if set(first.encodings) & set(second.encodings):
+        return False
+    return any(transcodes(one, other) for one in first.encodings for other in second.encodings)
+
+
 def _across(formats: Formats, chosen: tuple[int, Codec], others: list[str], *, events: bool) -> tuple[Formats, Formats]:
     codec = chosen[1]
     told = [(number, event) for number, event in formats if events and event == Codec(EVENTS, codec.clock)][:1]

@@ -78,7 +78,7 @@ class Hunt:
     def _ask(self, call: Call, route: Route, now: float) -> None:
         leg, user = call.called, call.calls.user
         try:
-            if call.negotiation.expected_need(call.body) > call.need:
+            if call.lacks(call.negotiation.expected_need(call.body), call.negotiation.transcodes):
                 raise Refused("no-transcoder", f"dial-peer {route.peer.tag} needs a transcoder and none is reserved")
             body = call.negotiation.pass_on(0, call.body, Role.REQUEST) if call.body else b""
         except (Refused, RemoteProtocolError) as error:

@@ -25,7 +25,7 @@ from cubeproxy.border.descriptions import (
     parse_description,
     renumbered,
 )
-from cubeproxy.border.formats import Transcodes, agree
+from cubeproxy.border.formats import Transcodes, agree, disjoint
 from cubeproxy.border.interworking import ANY, CARRIES, FIRST_OFFER, INTERWORKING, Codecs, Keys, Kind, accept, carried
 from cubeproxy.border.offer_answer import Input, Meaning, OfferAnswer
 from cubeproxy.border.plan import Peer
@@ -139,13 +139,15 @@ class Negotiation:
         caller, called = self.sides
         other = Kind.RTP if called.fallback else FIRST_OFFER[called.peer.policy]
         if not body:
-            return self._need(FIRST_OFFER[caller.peer.policy], other)
+            self.transcodes = disjoint(caller.peer, called.peer, self._can_transcode)
+            return self._need(FIRST_OFFER[caller.peer.policy], other, self.transcodes)
         description = self.read(0, body)
         self._looked_at = 0, body, description
         kind = self._accept(caller, description[2])
         try:
             here, there = agree(description[2].codecs(), caller.peer, called.peer, self._can_transcode)
         except Refused:  # told when the offer is to be passed on
+            self.transcodes = False
             return self._need(kind, other)
         self.transcodes = here is not there
         return self._need(kind, other, self.transcodes)
@@ -384,11 +386,13 @@ class Negotiation:
     @property
     def need(self) -> Need:
         """What the negotiated pair needs."""
-        if self.session is None:
-            return self._need(Kind.RTP, Kind.RTP)
-        first, second = self.session.legs
-        differ = first is not None and second is not None and first.codec != second.codec
-        return self._need(*self.session.kinds, differ)
+        return self._need(*self.session.kinds, self.differ) if self.session else Need.RELAY
+
+    @property
+    def differ(self) -> bool:
+        """Whether the negotiated legs have different codecs."""
+        first, second = self.session.legs if self.session else (None, None)
+        return first is not None and second is not None and first.codec != second.codec
 
 
 def answer_cause(error: Refused | RemoteProtocolError) -> str:

@@ -372,3 +372,31 @@ def test_pass_thru_transcodes_nothing() -> None:
     phone.calls("2001", srtp())
     phone.gets(100)
     assert "No common codec" in (phone.gets(488).headers.get("Warning") or "")
+
+
+def test_a_delayed_offer_reserves_what_it_will_need() -> None:
+    one = two_codecs("g729ar8")
+    phone, node, invite = calling(one, b"")
+    assert (reserved(one).need, reserved(one).transcodes) == (Need.TRANSCODER, True)
+    assert not invite.body
+    node.answers(invite, 200, body=answer_with("18"))
+    offer = phone.gets(200)
+    assert media_of(offer).formats == ["0", "101"]
+    tag = next(line.split()[0] for line in media_of(offer).crypto if "SHA1_80" in line)
+    phone.acks(srtp().replace(b"crypto:1", f"crypto:{tag}".encode()))
+    assert media_of(node.hears("ACK")).formats == ["18", "101"]
+    assert (one.access.codec.name, one.core.codec.name) == ("pcmu", "g729")
+
+
+def test_what_was_reserved_for_one_codec_is_not_used_for_two() -> None:
+    """The first dial peer has the phone's codec; the second, asked when the first is gone, has not."""
+    profile = PROFILE.format(" universal security")
+    config = sample(replace={"voice class uri ACC sip\n": f"{profile}voice class uri ACC sip\n"})
+    config.dial_peers[201].codecs = ("g729ar8",)
+    one = Scene(config)
+    phone, node, invite = calling(one)
+    assert not reserved(one).transcodes
+    node.answers(invite, 503)
+    node.hears("ACK")
+    phone.gets(500)
+    assert one.event("call.refused").cause == "no-transcoder"
