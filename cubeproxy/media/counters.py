@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import mmap
 import os
+from dataclasses import fields
+from operator import add as plus
 
 from cubeproxy.protocols.values import StreamCounters
 
@@ -82,6 +84,11 @@ class Board:
             return StreamCounters(), StreamCounters()
         return stream_counters(self._leg(slot, 0)), stream_counters(self._leg(slot, 1))
 
+    def add(self, total: list[int], slot: int, session: int) -> None:
+        """Add the words of both legs of a session to those of a total; nothing while the slot is not claimed."""
+        if self._words[slot * SLOT_WORDS] == session:
+            total[:] = map(plus, map(plus, total, self._leg(slot, 0)), self._leg(slot, 1))
+
     def health(self, slot: int, session: int) -> tuple[Health, Health]:
         """A few words of both legs; cheap enough to be asked for every call a second."""
         start = slot * SLOT_WORDS
@@ -105,9 +112,13 @@ class Board:
         return self._words[start : start + LEG_WORDS]
 
 
-def stream_counters(words: Words) -> StreamCounters:
+GAUGES = ("jitter", "peer_lost", "peer_jitter", "round_trip")  # how it is, not how often it was: a sum says nothing
+SUMMED = tuple(each.name for each in fields(StreamCounters) if each.name not in GAUGES)
+
+
+def stream_counters(words: Words | list[int]) -> StreamCounters:
     """A leg's words as a value."""
-    values = words[: UNSENT + 1].tolist()
+    values = list(words[: UNSENT + 1])
     values[JITTER] >>= 4
     del values[INDEX_IN : INDEX_OUT + 1]
     return StreamCounters(*values)

@@ -22,12 +22,15 @@ import errno
 import os
 import resource
 import socket
+import threading
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from functools import partial
 
-from cubeproxy.media.commands import Open
-from cubeproxy.media.counters import Health
+from cubeproxy.media.codecs import table
+from cubeproxy.media.commands import Open, OpenCoding
+from cubeproxy.media.counters import LEG_WORDS, Health, stream_counters
 from cubeproxy.media.pool import Bind, Effect, MediaPool, Send
 from cubeproxy.media.ports import PortPool
 from cubeproxy.media.room import Room, room, slots
@@ -39,7 +42,7 @@ from cubeproxy.protocols.values import (
     Severity,
     StreamCounters,
 )
-from cubeproxy.server.media_engine import Engine, choose
+from cubeproxy.server.media_engine import CODING, Engine, choose
 from cubeproxy.server.media_process import WorkerProcess
 
 SLOTS = 4096  # sessions a worker has room for, if descriptors allow
@@ -58,7 +61,8 @@ class MediaService:
 
     `ports` are the first and last port of the range, `rest`, `lease` and `idle` are seconds. `on_report` gets what
     the operator should know about workers. `engine` is what a worker is; without it CUBEPROXY_MEDIA chooses.
-    `reports` are the seconds between the RTCP reports of a leg; 0 drops RTCP, as the router does.
+    `reports` are the seconds between the RTCP reports of a leg; 0 drops RTCP, as the router does. `coders` are workers
+    for sessions that change codecs; with an engine in Python every worker is one then.
     """
 
     def __init__(
@@ -74,18 +78,24 @@ class MediaService:
         on_report: OnReport | None = None,
         engine: Engine | None = None,
         reports: float = 0.0,
+        coders: int = 0,
     ) -> None:
         self._on_event = on_event
         self._on_report = on_report or (lambda _event: None)
         self._pool = MediaPool(PortPool(*ports, rest=rest))
         self._count = workers
+        self._coders = coders
         self._engine = engine or choose(os.environ.get("CUBEPROXY_MEDIA", "auto"))
         self._terms = (lease, idle, reports)
         self._heartbeat = heartbeat
         self._workers: dict[int, WorkerProcess] = {}
+        self._coding: set[int] = set()  # those of them that do nothing but change codecs
+        self._waiting: dict[int, list[socket.socket]] = {}  # of sessions that no worker has yet
         self._started = 0
         self._losses: deque[float] = deque(maxlen=RESTARTS)
         self._places: dict[int, tuple[WorkerProcess, int]] = {}  # session -> who counts it, and in which slot
+        self._ended = [0] * LEG_WORDS  # the words of all sessions that were released, summed
+        self._counting = threading.Lock()  # metrics have a thread: no session may be missed by it, or count twice
         self._empty = asyncio.Event()
         self._timers: set[asyncio.TimerHandle] = set()
         self._closed = False
@@ -95,6 +105,9 @@ class MediaService:
         self._loop = asyncio.get_running_loop()
         for _ in range(self._count):
             self._start_worker()
+        if not self._engine.codes:
+            for _ in range(self._coders):
+                self._start_worker(coding=True)
         self._beat()
         severity = Severity.NOTICE if self._engine.degraded else Severity.INFO
         self._on_report(Event("media.engine", severity, f"media engine: {self.describe()}"))
@@ -103,7 +116,8 @@ class MediaService:
 
     def describe(self) -> str:
         """Which engine carries the calls, and why this one: for `show version` and the log."""
-        return f"{self._engine.text}, {self._count} worker process{'es' if self._count != 1 else ''}"
+        text = f"{self._engine.text}, {self._count} worker process{'es' if self._count != 1 else ''}"
+        return f"{text}; transcoding: {_codecs()}" if self._coders else text
 
     def room(self, access: Collection[str], core: Collection[str]) -> Room:
         """How many calls fit when they use these media addresses."""
@@ -123,7 +137,12 @@ class MediaService:
         """Carry out a command. Answers come through `on_event`."""
         self._carry_out(self._pool.receive(command, self._loop.time()))
         if isinstance(command, ReleaseMedia):
-            self._places.pop(command.session, None)
+            for sock in self._waiting.pop(command.session, ()):
+                sock.close()
+            with self._counting:
+                place = self._places.pop(command.session, None)
+                if place is not None:
+                    place[0].board.add(self._ended, place[1], command.session)
             self._note_empty()
 
     def counters(self, session: int) -> tuple[StreamCounters, StreamCounters]:
@@ -133,6 +152,14 @@ class MediaService:
             return StreamCounters(), StreamCounters()
         worker, slot = place
         return worker.board.read(slot, session)
+
+    def totals(self) -> StreamCounters:
+        """What all legs counted since the start, of sessions that ended too. Also called from another thread."""
+        with self._counting:
+            total = list(self._ended)
+            for session, (worker, slot) in list(self._places.items()):
+                worker.board.add(total, slot, session)
+        return stream_counters(total)
 
     def health(self, session: int) -> tuple[Health, Health]:
         """What `MediaWatch` looks at, of both legs."""
@@ -156,6 +183,10 @@ class MediaService:
         self._closed = True
         for timer in self._timers:
             timer.cancel()
+        for sockets in self._waiting.values():
+            for sock in sockets:
+                sock.close()
+        self._waiting.clear()
         workers = list(self._workers.values())
         self._workers.clear()
         for worker in workers:
@@ -169,7 +200,7 @@ class MediaService:
     def _carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:
             if isinstance(effect, Send):
-                self._workers[effect.worker].send(effect.command)
+                self._send(effect)
             elif isinstance(effect, Bind):
                 self._bind(effect)
             else:
@@ -208,13 +239,16 @@ class MediaService:
         return None
 
     def _open(self, session: int, sockets: list[socket.socket]) -> None:
-        for effect in self._pool.bound(session):
-            if isinstance(effect, Send) and isinstance(effect.command, Open):
-                worker = self._workers[effect.worker]
-                self._places[session] = (worker, effect.command.slot)
-                worker.send(effect.command, sockets)
-            else:
-                self._carry_out([effect])
+        self._waiting[session] = sockets
+        self._carry_out(self._pool.bound(session))
+
+    def _send(self, effect: Send) -> None:
+        worker, command = self._workers[effect.worker], effect.command
+        if isinstance(command, Open | OpenCoding):
+            self._places[command.session] = (worker, command.slot)
+            worker.send(command, self._waiting.pop(command.session))
+        else:
+            worker.send(command)
 
     def _tell(self, event: MediaEvent) -> None:
         self._loop.call_soon(self._on_event, event)
@@ -225,19 +259,25 @@ class MediaService:
 
     # workers
 
-    def _start_worker(self) -> None:
+    def _start_worker(self, *, coding: bool = False) -> None:
         if self._closed:
             return
         self._started += 1
         slots = _slots()
-        worker = WorkerProcess(self._started, slots, self._engine.command, self._worker_lost, self._worker_fault)
+        codes = coding or (self._engine.codes and self._coders > 0)
+        command = CODING if codes else self._engine.command
+        worker = WorkerProcess(self._started, slots, command, self._worker_lost, self._worker_fault)
         worker.greet(*self._terms)
         self._workers[worker.number] = worker
-        self._pool.joined(worker.number, slots)
+        if coding:
+            self._coding.add(worker.number)
+        self._pool.joined(worker.number, slots, relays=not coding, codes=codes)
 
     def _worker_lost(self, worker: WorkerProcess, cause: str) -> None:
         now = self._loop.time()
         self._workers.pop(worker.number, None)
+        coding = worker.number in self._coding
+        self._coding.discard(worker.number)
         lost = self._pool.lost(worker.number, cause, now)
         for event in lost:
             self._tell(event)
@@ -245,7 +285,8 @@ class MediaService:
         self._report(
             "media.worker.lost", f"media worker {worker.pid} is gone: {cause}; {len(lost)} calls with it", cause
         )
-        self._later(pause, self._start_worker) if pause else self._start_worker()
+        start = partial(self._start_worker, coding=coding)
+        self._later(pause, start) if pause else start()
         self._note_empty()
 
     def _pause(self, now: float) -> float:
@@ -272,6 +313,13 @@ class MediaService:
 
         timer = self._loop.call_later(delay, run)
         self._timers.add(timer)
+
+
+def _codecs() -> str:
+    """Which codecs there are, and what the others lack."""
+    usable = table.usable()
+    there = ", ".join(name for name, why in usable.items() if not why)
+    return "; ".join((there, *(f"no {name}: {why}" for name, why in usable.items() if why)))
 
 
 def _slots() -> int:

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from cubeproxy.media.counters import SUMMED
 from cubeproxy.protocols.addresses import format_address
 from cubeproxy.protocols.errors import ConfigError
 from cubeproxy.protocols.values import Address
@@ -40,6 +41,10 @@ class ProxyCollector(Collector):
             for kind, count in list(of_direction.items()):
                 kinds.add_metric([direction, str(kind)], count)
         yield kinds
+        media = proxy.media.totals()
+        for name in SUMMED:
+            yield CounterMetricFamily(f"cubeproxy_media_{name}", f"Media, all legs: {name}.", getattr(media, name))
+        yield GaugeMetricFamily("cubeproxy_media_sessions", "Media sessions in progress.", proxy.media.sessions)
         for field in fields(counters):
             count = getattr(counters, field.name)
             if isinstance(count, int):

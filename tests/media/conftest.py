@@ -17,6 +17,7 @@ RELAYED = (
     "test_counters",
     "test_crypto",
     "test_datagrams",
+    "test_ipv6",
     "test_numbers",
     "test_pass_through",
     "test_payload_types",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import platform
+import struct
 import subprocess
 from pathlib import Path
 
@@ -51,6 +54,30 @@ def test_auto_falls_back_and_says_why(tmp_path: Path, monkeypatch: pytest.Monkey
     assert engine.command == PYTHON
     assert engine.degraded
     assert "no libcrypto" in engine.text
+
+
+def forbid_io_uring() -> None:
+    """For a child: the kernel answers io_uring_setup with EPERM, as container runtimes have it do (seccomp)."""
+    load, jump, give = 0x20, 0x15, 0x06
+    number = {"x86_64": 425, "aarch64": 425}[platform.machine()]
+    rules = ((load, 0, 0, 0), (jump, 0, 1, number), (give, 0, 0, 0x0005_0001), (give, 0, 0, 0x7FFF_0000))
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *rule) for rule in rules))
+    program = struct.pack("HxxxxxxP", len(rules), ctypes.addressof(code))
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
+    assert libc.prctl(22, 2, program, 0, 0) == 0  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+
+
+def test_where_io_uring_is_forbidden_epoll_takes_over_and_says_so(built: Path, tmp_path: Path) -> None:
+    """Judged by a kernel that really forbids it."""
+    command = [str(built), "--check"]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=forbid_io_uring)
+    assert asked.returncode == 0, asked.stderr
+    assert asked.stdout.startswith("epoll, since io_uring does not work here: Operation not permitted")
+    named = subprocess.run(
+        [*command, "--backend", "io_uring"], capture_output=True, text=True, check=False, preexec_fn=forbid_io_uring
+    )
+    assert named.returncode != 0, "what was asked for by name never falls back"
 
 
 def test_auto_without_a_build_is_python(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 
+from cubeproxy.protocols.values import StreamCounters
 from cubeproxy.server.metrics import ProxyCollector
 from cubeproxy.transport.counters import Counters
 
@@ -25,6 +26,7 @@ def read(counters: Counters) -> dict[str, float]:
         border=SimpleNamespace(calls=Calls(), registrations=SimpleNamespace(bindings=[1, 2])),
         transport=SimpleNamespace(connections=4, counters=counters),
         log=SimpleNamespace(counts={"call.ended": 7}),
+        media=SimpleNamespace(totals=lambda: StreamCounters(received=11, auth_failures=3, jitter=9), sessions=6),
     )
     registry = CollectorRegistry()
     registry.register(ProxyCollector(proxy))
@@ -42,6 +44,14 @@ def test_every_number_of_the_transport_is_exported() -> None:
     assert {name: found[f"cubeproxy_transport_{name}_total"] for name in numbers} == {
         name: value for value, name in enumerate(numbers, 100)
     }
+
+
+def test_what_all_streams_counted_is_exported_and_gauges_are_not_summed() -> None:
+    found = read(Counters())
+    assert found["cubeproxy_media_received_total"] == 11
+    assert found["cubeproxy_media_auth_failures_total"] == 3
+    assert found["cubeproxy_media_sessions"] == 6
+    assert not [name for name in found if "jitter" in name]
 
 
 def test_messages_are_told_apart_by_direction_and_kind() -> None:

@@ -191,7 +191,8 @@ def _packets(counters: StreamCounters) -> str:
 def _media(view: LegView) -> str:
     srtp = "on" if view.srtp else "off"
     lost = f"{view.counters.lost}/0/{view.counters.late}"
-    return f"SRTP: {srtp} rtt:0ms pl:0/0ms lost:{lost} delay:0/0/0ms {view.codec} TextRelay: off"
+    rtt = round(view.counters.round_trip * 1000 / 65536)  # of RTCP, 0 while it is dropped
+    return f"SRTP: {srtp} rtt:{rtt}ms pl:0/0ms lost:{lost} delay:0/0/0ms {view.codec} TextRelay: off"
 
 
 def _tail() -> list[str]:
