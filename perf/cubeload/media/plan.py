@@ -42,12 +42,13 @@ EVENT = struct.Struct("=2I")
 class MediaLoad:
     """`calls` calls with packets both ways each 20 ms for `seconds`, of which the first `warm` are not counted.
 
-    `seed` decides at which moment within the 20 ms each stream's packets leave: uniformly, one by one.
+    All calls begin at once, which real ones do not: what a relay does for a call in its first two seconds is over before
+    packets count. `seed` decides at which moment within the 20 ms each stream's packets leave: uniformly, one by one.
     """
 
     calls: int
     seconds: float = 5.0
-    warm: float = 1.5
+    warm: float = 2.5
     suite: Suite = Suite.AES_CM_128_HMAC_SHA1_80
     seed: int = 1
 
