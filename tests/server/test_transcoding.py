@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -127,9 +127,10 @@ async def running(given: Config | None = None) -> AsyncIterator[Box]:
 
 
 @contextlib.asynccontextmanager
-async def farm(box: Box, pace: float = 0.01) -> AsyncIterator[Registration]:
-    """The configuration's farm, registered."""
+async def farm(box: Box, pace: float = 0.01, name: str = "") -> AsyncIterator[Registration]:
+    """The configuration's farm, registered; another one like it under another name."""
     (plan,) = plans(box.config)
+    plan = replace(plan, name=name or plan.name)
     log = EventLog(Nowhere(), clock=asyncio.get_running_loop().time)
     registration = Registration(plan, log, ports=FARM_PORTS, pace=pace)
     try:

@@ -93,7 +93,14 @@ class SccpFarms:
     name = "SCCP"
     hops = 2
     capabilities = frozenset(
-        {Capability.GCM_128, Capability.SECURE_BOTH, Capability.TWO_SUITES, Capability.DTMF, Capability.DRAIN}
+        {
+            Capability.GCM_128,
+            Capability.SECURE_BOTH,
+            Capability.TWO_SUITES,
+            Capability.DTMF,
+            Capability.DRAIN,
+            Capability.REHOMING,
+        }
     )
 
     def __init__(self, config: Config) -> None:

@@ -14,11 +14,11 @@ from cubeproxy.protocols import g711
 from cubeproxy.protocols.rtcp import SenderReport
 from cubeproxy.protocols.suites import MasterKey
 from cubeproxy.protocols.values import Address, Codec, StreamSpec
-from tests.media.phones import PCMU, Heard, outbound
+from tests.media.phones import PCMU, Heard, inbound, outbound
 from tests.server.media_lab import PATIENCE, Station
 
 TONES = (440, 1000)  # Hz, of leg 0 and leg 1
-FRAMES = 45  # of a conversation; 20 ms each
+FRAMES = 33  # of a conversation; 20 ms each
 MISSING = 5  # that may get lost while a session begins, or wait in a jitter buffer when it ends
 
 
@@ -67,6 +67,15 @@ class Caller(Station):
     def change_own_key(self, ours: MasterKey) -> None:
         """What this end sends begins anew under another key; what it hears goes on."""
         self.ours, self._out = ours, outbound(ours)
+
+    def change_far_key(self, theirs: MasterKey) -> None:
+        """What this end hears comes under another key; what it says goes on."""
+        self.theirs, self._in = theirs, inbound(theirs)
+
+    def skip(self, packets: int, to: Address) -> None:
+        """Go on so many sequence numbers later, with a packet in each quarter of their space."""
+        for step in range(0, packets, 0x4000):
+            self.rtp.sendto(self.say(step=min(0x4000, packets - step), payload_type=self.payload_type), to)
 
     async def speak(self, to: Address, seconds: float) -> None:
         """Say the tone at the pace of real speech."""

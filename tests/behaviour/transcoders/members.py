@@ -59,6 +59,16 @@ class Member(ABC):
         """Take what carries sessions out of service, for those who declare it; calls go on."""
         raise NotImplementedError
 
+    @contextlib.asynccontextmanager
+    async def another(self, bench: Bench) -> AsyncIterator[None]:
+        """Something else that carries sessions is there too, for those who declare re-homing."""
+        raise NotImplementedError
+        yield
+
+    async def lose(self, bench: Bench) -> None:
+        """What `carrier` brought is gone, and another one is not."""
+        raise NotImplementedError
+
     @abstractmethod
     def carried(self, bench: Bench) -> int:
         """Sessions that are really there, as whoever carries them counts."""
@@ -91,13 +101,21 @@ class Farm(Member):
         return lab.router(maximum_sessions=sessions)
 
     @contextlib.asynccontextmanager
-    async def carrier(self, bench: Bench) -> AsyncIterator[None]:
+    async def carrier(self, bench: Bench, name: str = "") -> AsyncIterator[None]:
         box = lab.Box(bench.config, bench.service, bench.events, bench.reports, [])
-        async with lab.farm(box) as registration:
+        async with lab.farm(box, name=name) as registration:
             self.registrations.append(registration)
             await until(lambda: bench.member.refusal() is None)
             yield
         self.registrations.remove(registration)
+
+    @contextlib.asynccontextmanager
+    async def another(self, bench: Bench) -> AsyncIterator[None]:
+        async with self.carrier(bench, "OTHER"):
+            yield
+
+    async def lose(self, bench: Bench) -> None:
+        await self.registrations[0].stop()
 
     async def drain(self, bench: Bench) -> None:
         for registration in self.registrations:

@@ -24,7 +24,6 @@ GAPS: dict[str, dict[Capability, str]] = {
         C.CODECS: "the farm's media worker passes payloads on as they are",
         C.PACKETISATION: "the farm's media worker sends a packet for a packet",
         C.REPORTS: "the vendor's farm bridges no SRTCP to RTCP (15.2M)",
-        C.REHOMING: "a call ends with the farm that carried it",
     },
     "rtpengine": {
         C.TWO_SUITES: "an rtpengine passes keys through within one suite, so ours can be dictated for one alone",
