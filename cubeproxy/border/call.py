@@ -13,9 +13,10 @@ from cubeproxy.border import ending
 from cubeproxy.border.building import Route, build_response, copy_into, description_of
 from cubeproxy.border.descriptions import Refused
 from cubeproxy.border.failures import FAILURES
+from cubeproxy.border.halves import Session
 from cubeproxy.border.hunt import Hunt
 from cubeproxy.border.leg import Leg
-from cubeproxy.border.negotiation import Negotiation, Session, answer_cause, cause_of
+from cubeproxy.border.negotiation import Negotiation, answer_cause, cause_of
 from cubeproxy.border.offer_answer import Input as Role
 from cubeproxy.border.phases import Input, State
 from cubeproxy.border.reliable import Reliable, rseq_of
@@ -215,8 +216,8 @@ class Call:
 
     def check_need(self) -> None:
         """The answer may need more than was reserved: an RTP answer to an SRTP offer on IOS takes a transcoder."""
-        negotiation = self.negotiation
-        if negotiation.session and self.lacks(negotiation.need, negotiation.differ):
+        session = self.negotiation.session
+        if session and self.lacks(self.negotiation.need, session.differ):
             raise Refused("no-transcoder", "the answer needs a transcoder and none is reserved")
 
     def update(self) -> None:

@@ -9,8 +9,8 @@ know and payload types are those of the far ends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
-from dataclasses import dataclass, field, replace
+from collections.abc import Container
+from dataclasses import replace
 from secrets import token_bytes
 
 from cubeproxy.border.crypto_lines import choose_line, passing_answer, passing_lines, taken_line
@@ -26,12 +26,13 @@ from cubeproxy.border.descriptions import (
     renumbered,
 )
 from cubeproxy.border.formats import Transcodes, agree, disjoint
+from cubeproxy.border.halves import Half, Octets, OpenOffer, Session
 from cubeproxy.border.interworking import ANY, CARRIES, FIRST_OFFER, INTERWORKING, Codecs, Keys, Kind, accept, carried
 from cubeproxy.border.offer_answer import Input, Meaning, OfferAnswer
 from cubeproxy.border.plan import Peer
 from cubeproxy.config.model import Personality, SrtpPolicy
 from cubeproxy.protocols.errors import CubeError, RemoteProtocolError
-from cubeproxy.protocols.sdes import CryptoLine, fresh
+from cubeproxy.protocols.sdes import CryptoLine
 from cubeproxy.protocols.sdp import Direction, Media, SessionDescription, audio, describe
 from cubeproxy.protocols.suites import MasterKey, Suite
 from cubeproxy.protocols.values import PASS_THROUGH, Address, Need, Side, StreamSpec
@@ -43,52 +44,6 @@ OWN_MKI = 1  # the identifier of our keys where the peer's have one
 CROSSING = {Meaning.GLARE: 491, Meaning.TOO_SOON: 500}  # RFC 3311 5.2
 
 Description = tuple[SessionDescription, int, Media]  # the whole, the place of its audio, the audio
-Octets = Callable[[int], bytes]  # that many random octets
-
-
-@dataclass(slots=True, frozen=True)
-class Session:
-    """The negotiated media of a call. A leg whose stream is refused is None."""
-
-    legs: tuple[StreamSpec | None, StreamSpec | None]
-    kinds: tuple[Kind, Kind]
-
-
-@dataclass(slots=True)
-class Half:
-    """One leg's half of the negotiation. `peer` is fixed for the call, the rest follows the descriptions."""
-
-    peer: Peer
-    local: Address = ("", 0)
-    kind: Kind | None = None
-    fallback: bool = False  # the next offer is RTP: the peer refused SRTP and `srtp fallback` allows it
-    session_id: int = 0
-    version: int = 0
-    sent: bytes = field(default=b"", repr=False)  # our last description on this leg, its keys included
-    send_keys: dict[Suite, MasterKey] = field(default_factory=dict)
-    lines: list[CryptoLine] = field(default_factory=list)  # the crypto lines of our open offer
-    layout: list[Media] = field(default_factory=list)  # the m-lines of this leg, all refused; none may ever go
-    place: int = 0  # which of them is the audio
-
-    def send_key(self, suite: Suite, rng: Octets) -> MasterKey:
-        """Our key on this leg for a suite: made once."""
-        if suite not in self.send_keys:
-            self.send_keys[suite] = fresh(suite, rng)
-        return self.send_keys[suite]
-
-
-@dataclass(slots=True)
-class _Offer:
-    """An open offer: what its writer said, and what we made of it for the other leg."""
-
-    source: int
-    description: SessionDescription
-    place: int  # which m-line is the audio
-    media: Media
-    formats: Formats  # of the offerer's leg
-    there: Formats  # what the other leg is offered: the same object, unless a transcoder stands between them
-    answer_line: CryptoLine | None  # what we will answer with on the offerer's leg
-    receive_key: MasterKey | None
 
 
 class Negotiation:
@@ -116,7 +71,7 @@ class Negotiation:
         self._farms = farms
         self._can_transcode = transcodes
         self.transcodes = False  # whether the first offer takes another codec on the other leg
-        self._offer: _Offer | None = None
+        self._offer: OpenOffer | None = None
         self.keys: Keys = ANY  # that may be chosen for the pair of legs
         self.renewing = False  # an offer of our own is open on one leg: see `new_keys`
         self._before: tuple[Kind | None, Kind | None] = (None, None)
@@ -212,7 +167,7 @@ class Negotiation:
         formats, there = agree(media.codecs(), side.peer, other.peer, self._can_transcode)
         self.keys = CARRIES[self._need(side.kind, other.kind, formats is not there), self._farms]
         line = choose_line(media, side.peer, self.keys) if side.kind is Kind.SRTP and media.port else None
-        self._offer = _Offer(
+        self._offer = OpenOffer(
             source,
             description,
             place,
@@ -293,7 +248,7 @@ class Negotiation:
                 raise Refused("srtp-required", f"RTP answered on dial-peer {side.peer.tag}")
             side.kind = Kind.RTP
 
-    def _answered_keys(self, side: Half, offer: _Offer, media: Media) -> tuple[MasterKey | None, MasterKey | None]:
+    def _answered_keys(self, side: Half, offer: OpenOffer, media: Media) -> tuple[MasterKey | None, MasterKey | None]:
         """(what the peer protects with, what we protect with) on an SRTP leg, by the line that it took."""
         if side.kind is Kind.OPAQUE:
             offer.answer_line = passing_answer(media, side.lines)
@@ -302,7 +257,7 @@ class Negotiation:
         return taken_line(media, side.lines, self.keys)
 
     def _write_answer(
-        self, side: Half, offer: _Offer, formats: Formats, direction: Direction, answered: Media
+        self, side: Half, offer: OpenOffer, formats: Formats, direction: Direction, answered: Media
     ) -> bytes:
         side.layout = [media.refused() for media in offer.description.media]
         side.place = offer.place
@@ -386,13 +341,7 @@ class Negotiation:
     @property
     def need(self) -> Need:
         """What the negotiated pair needs."""
-        return self._need(*self.session.kinds, self.differ) if self.session else Need.RELAY
-
-    @property
-    def differ(self) -> bool:
-        """Whether the negotiated legs have different codecs."""
-        first, second = self.session.legs if self.session else (None, None)
-        return first is not None and second is not None and first.codec != second.codec
+        return self._need(*self.session.kinds, self.session.differ) if self.session else Need.RELAY
 
 
 def answer_cause(error: Refused | RemoteProtocolError) -> str:

@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from cubeproxy.border.crypto_lines import taken_line
 from cubeproxy.border.descriptions import EVENTS, Formats, Refused, effective_direction, parse_description
-from cubeproxy.border.negotiation import Negotiation, Session
+from cubeproxy.border.halves import Session
+from cubeproxy.border.negotiation import Negotiation
 from cubeproxy.protocols.sdes import CryptoLine
 from cubeproxy.protocols.suites import MasterKey
 from cubeproxy.protocols.values import StreamSpec
