@@ -130,7 +130,7 @@ class Acceptor:
                     format_address(guest.remote),
                     "not-tls",
                     "what the peer sent is not TLS",
-                    "check the port and the transport (SIP in clear text on a TLS port?)",
+                    "check the port and the transport (clear text on a TLS port?)",
                 )
             )
             self._gate.penalise(ticket, self._owner.clock())
