@@ -20,9 +20,21 @@ from cubeproxy.config.model import Config, CryptoSignaling
 from cubeproxy.protocols.addresses import format_address
 from cubeproxy.protocols.errors import ConfigError
 
-KEPT = {"mask", "description", "name", "tag", "version", "hostname", "domain_name", "subject_name", "ignored"}
+KEPT = {
+    "mask",
+    "description",
+    "name",
+    "tag",
+    "version",
+    "hostname",
+    "domain_name",
+    "subject_name",
+    "ignored",
+    "unmapped",
+}
 PATTERNS = {"pattern", "user_id", "enrollment"}  # an address may stand inside
 MAX_ENTRIES = 4096
+_DIGITS = re.compile(r"[0-9.]+")  # what is meant to be an IPv4 address: no name is all digits
 _ENDPOINT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:\[\]]+))(?::([0-9]{1,5}))?")
 
 
@@ -43,12 +55,13 @@ def parse_map(
 
 
 def apply_map(config: Config, mapping: Mapping[str, str]) -> Config:
-    """A copy of the configuration with every OLD replaced by its NEW."""
+    """A copy of the configuration with every OLD replaced by its NEW; those that stand nowhere are its `unmapped`."""
     mapper = _Mapper(mapping)
     result = copy.deepcopy(config)
     mapper.walk(result)
     result.voice.trusted = mapper.networks(result.voice.trusted)
     result.sip_ua.crypto_signaling = mapper.signaling(result.sip_ua.crypto_signaling)
+    result.unmapped = [old for old in mapping if _endpoint(old) not in mapper.used]
     return result
 
 
@@ -63,6 +76,10 @@ def _file(path: str, read: Callable[[str], str]) -> list[tuple[int, str]]:
 
 def _entry(text: str, number: int) -> tuple[str, str]:
     old, equals, new = text.partition("=")
+    for side in (old, new):
+        host = side.strip().partition(":")[0]
+        if side.count(":") < 2 and _DIGITS.fullmatch(host) and _literal(host) is None:
+            raise ConfigError(f"{host} is no IPv4 address", number, "four numbers from 0 to 255")
     first, second = _endpoint(old.strip()), _endpoint(new.strip())
     if not equals or first is None or second is None or bool(first[1]) != bool(second[1]):
         raise ConfigError(
@@ -87,7 +104,7 @@ def _endpoint(text: str) -> tuple[str, int] | None:
     try:
         return str(ipaddress.ip_address(host)), port
     except ValueError:
-        return (host, port) if not match[1] and NAME.fullmatch(host) else None
+        return (host, port) if not match[1] and NAME.fullmatch(host) and not _DIGITS.fullmatch(host) else None
 
 
 def _join(host: str, port: int) -> str:
@@ -100,6 +117,7 @@ class _Mapper:
         known = [(old, new) for old, new in pairs if old is not None and new is not None]
         self.hosts = {old[0]: new[0] for old, new in known if not old[1]}
         self.ports = {old: new for old, new in known if old[1]}
+        self.used: set[tuple[str, int] | None] = set()  # of the old ones, port 0 is any
         names = sorted(self.hosts, key=len, reverse=True)
         plain = "|".join(re.escape(name) for name in names)
         escaped = "|".join(re.escape(re.escape(name)) for name in names)
@@ -124,7 +142,7 @@ class _Mapper:
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             self.walk(value)
         elif isinstance(value, str) and not isinstance(value, Enum):
-            return self.hosts.get(value, value)
+            return self.host(value)
         elif isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int):
             return self.address(*value)
         elif isinstance(value, tuple | list | set):
@@ -134,15 +152,23 @@ class _Mapper:
         return value
 
     def address(self, host: str, port: int) -> tuple[str, int]:
-        return self.ports.get((host, port)) or (self.hosts.get(host, host), port)
+        if (host, port) in self.ports:
+            self.used.add((host, port))
+            return self.ports[host, port]
+        return self.host(host), port
+
+    def host(self, host: str) -> str:
+        if host in self.hosts:
+            self.used.add((host, 0))
+        return self.hosts.get(host, host)
 
     def text(self, text: str) -> str:
         """Addresses inside a regular expression (with or without `\\.`) or a URL."""
 
         def replace(match: re.Match[str]) -> str:
             if match[1]:
-                return re.escape(self.hosts[re.sub(r"\\(.)", r"\1", match[1])])
-            return self.hosts[match[2]]
+                return re.escape(self.host(re.sub(r"\\(.)", r"\1", match[1])))
+            return self.host(match[2])
 
         return self.inside.sub(replace, text) if self.inside is not None else text
 
@@ -155,7 +181,7 @@ class _Mapper:
 
     def network(self, network: str) -> list[str]:
         parsed = ipaddress.ip_network(network)
-        inside = [_alone(new) for old, new in self.hosts.items() if _literal(old) in parsed]
+        inside = [_alone(self.host(old)) for old in self.hosts if (host := _literal(old)) and host in parsed]
         moved = [entry for entry in inside if entry]
         return moved if moved and parsed.num_addresses == 1 else [network, *moved]
 

@@ -307,7 +307,8 @@ class VoiceCard:
 
 @dataclass
 class Config:
-    """A whole running configuration. `ignored` lists the lines that were understood to change nothing here."""
+    """A whole running configuration. `ignored` lists the lines that were understood to change nothing here, `unmapped`
+    the addresses to be replaced that stand nowhere in it."""
 
     version: str = ""
     hostname: str = "Router"
@@ -333,6 +334,7 @@ class Config:
     sccp: Sccp = field(default_factory=Sccp)
     telephony: TelephonyService | None = None
     ignored: list[tuple[int, str]] = field(default_factory=list)
+    unmapped: list[str] = field(default_factory=list)
 
     @property
     def personality(self) -> Personality:

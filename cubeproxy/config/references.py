@@ -15,6 +15,7 @@ from cubeproxy.protocols.values import Event, Severity
 def check_references(config: Config) -> list[Event]:
     """All findings, in the order of the configuration."""
     return [
+        *_unmapped(config),
         *_trust(config),
         *_phone_proxies(config),
         *_voice_service(config),
@@ -22,6 +23,17 @@ def check_references(config: Config) -> list[Event]:
         *_pass_thru(config),
         *_farm(config),
     ]
+
+
+def _unmapped(config: Config) -> Iterator[Event]:
+    for old in config.unmapped:
+        yield Event(
+            "config.unmapped",
+            Severity.WARNING,
+            f"--map {old}: the configuration names no such address",
+            fix="correct the entry, or leave it out",
+            fields={"address": old},
+        )
 
 
 def _unknown(

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from cubeproxy.config.mapping import apply_map, parse_map
 from cubeproxy.config.model import Config
 from cubeproxy.config.parser import parse_config
+from cubeproxy.config.references import check_references
 from cubeproxy.config.writer import write_config
 from cubeproxy.protocols.errors import ConfigError
 from tests.config.models import configs
@@ -116,6 +117,38 @@ def test_a_bad_entry_is_refused_with_the_form_that_is_right(item: str) -> None:
     with pytest.raises(ConfigError) as refused:
         parse_map([item])
     assert "OLD=NEW" in refused.value.fix
+
+
+@pytest.mark.parametrize("item", ["10.0.0.1=999.1.1.1", "10.0.0=127.0.0.1", "10.0.0.1:5061=127.0.0.300:5061"])
+def test_digits_that_are_no_address_are_refused_by_name(item: str) -> None:
+    with pytest.raises(ConfigError, match=r"^(999\.1\.1\.1|10\.0\.0|127\.0\.0\.300) is no IPv4 address") as refused:
+        parse_map([item])
+    assert refused.value.fix == "four numbers from 0 to 255"
+
+
+def test_an_entry_that_names_nothing_is_kept_to_be_told() -> None:
+    config = parse_config(
+        "interface Gi1\n ip address 192.0.2.1 255.255.255.0\n"
+        "voice service voip\n ip address trusted list\n  ipv4 198.51.100.0 255.255.255.0\n"
+        "crypto pki trustpoint CA\n enrollment url http://203.0.113.7:80\n"
+        "telephony-service\n ip source-address 198.51.100.1 port 2000\n"
+    )
+    new = "127.0.0.1"
+    used = {"192.0.2.1": new, "198.51.100.9": new, "203.0.113.7": new, "198.51.100.1:2000": f"{new}:2001"}
+    idle = {"192.0.2.2": new, "192.0.2.1:5061": f"{new}:5061", "ca.example": "b.example"}
+    mapped = apply_map(config, {**used, **idle})
+    assert mapped.unmapped == list(idle)
+    assert apply_map(config, used).unmapped == []
+    assert [event.fields["address"] for event in check_references(mapped) if event.name == "config.unmapped"] == list(
+        idle
+    )
+
+
+@pytest.mark.parametrize("name", ["sample-a", "sample-b", "sample-a-xe"])
+def test_the_samples_need_every_entry_of_their_map(root: Path, name: str) -> None:
+    folder = root / "lab" / "configs"
+    config = parse_config((folder / f"{name}.ios").read_text())
+    assert apply_map(config, parse_map([f"@{folder / 'lab.map'}"])).unmapped == []
 
 
 def test_a_bad_entry_of_a_file_is_refused_with_its_line() -> None:
