@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from cubeproxy.border.effects import Drain
-from cubeproxy.protocols.values import MediaLost, MediaRefused, ReserveMedia
+from cubeproxy.protocols.values import MediaLost, MediaMoved, MediaRefused, ReserveMedia, UpdateMedia
 from tests.border.actors import Actor, Rules, deliver
 from tests.border.scene import NODE_1, NODE_2, Scene, fitting, rtp, sample, srtp
 
@@ -57,6 +57,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.actors = {actor.peer.host: actor for actor in (*self.phones, *self.nodes)}
         self.held = Rules(self.scene)
         self.waiting: list[ReserveMedia] = []
+        self.spent: dict[int, set[bytes]] = {}  # by session: keys that an engine had that was lost
         self.media_seen = len(self.scene.media)
 
     def actor(self, number: int) -> Actor:
@@ -159,6 +160,13 @@ class AnyOrder(RuleBasedStateMachine):
     def media_lost(self, session: int) -> None:
         self.scene.feed(MediaLost(session, "worker gone"))
 
+    @rule(session=st.integers(1, 6))
+    def media_moved(self, session: int) -> None:
+        """Another engine: what protected the call's media until now may protect nothing there."""
+        told = [one for one in self.scene.media if isinstance(one, UpdateMedia) and one.session == session]
+        self.spent.setdefault(session, set()).update(key for one in told for key in _sending(one))
+        self.scene.feed(MediaMoved(session, "farm gone"))
+
     @rule(who=pick)
     def connection_lost(self, who: int) -> None:
         actor = self.actor(who)
@@ -187,6 +195,8 @@ class AnyOrder(RuleBasedStateMachine):
         for command in self.scene.media[self.media_seen :]:
             if isinstance(command, ReserveMedia) and not self.scene.auto_media:
                 self.waiting.append(command)
+            if isinstance(command, UpdateMedia):
+                assert not self.spent.get(command.session, set()) & set(_sending(command)), "a key for two engines"
         self.media_seen = len(self.scene.media)
 
     def teardown(self) -> None:
@@ -205,6 +215,10 @@ class AnyOrder(RuleBasedStateMachine):
         self.scene.wait(70.0)
         assert self.scene.leftovers() == {}
         assert self.scene.released()
+
+
+def _sending(update: UpdateMedia) -> list[bytes]:
+    return [leg.send_key.master for leg in update.legs if leg is not None and leg.send_key is not None]
 
 
 AnyOrder.TestCase.settings = settings(

@@ -11,11 +11,14 @@ from cubeproxy.border.call import Call
 from cubeproxy.border.hunt import Attempt, Hunt
 from cubeproxy.border.leg import Leg
 from cubeproxy.border.negotiation import Negotiation
+from cubeproxy.border.new_keys import NewKeys
 from cubeproxy.border.passing import Passing
+from cubeproxy.border.renewal import Renewal
 from cubeproxy.protocols.sip.dialog import Dialog
+from cubeproxy.protocols.values import MediaMoved
 from tests.border.scene import Scene, answered, calling, established, fitting, srtp
 
-OF_A_CALL = (Call, Hunt, Attempt, Leg, Negotiation, Passing, Dialog)
+OF_A_CALL = (Call, Hunt, Attempt, Leg, Negotiation, Passing, Renewal, NewKeys, Dialog)
 
 
 def hung_up(scene: Scene) -> None:
@@ -64,7 +67,23 @@ def held(scene: Scene) -> None:
     node.answers(node.hears("BYE"), 200)
 
 
-@pytest.mark.parametrize("call", [hung_up, hung_up_by_the_core, rejected, cancelled, called_and_hung_up, held])
+def told_of_new_keys(scene: Scene) -> None:
+    phone, node = established(scene)
+    scene.feed(MediaMoved(1, "farm gone"))
+    reinvite = phone.hears("INVITE")
+    phone.answers(reinvite, 200, body=fitting(reinvite))
+    phone.hears("ACK")
+    scene.feed(MediaMoved(1, "farm gone"))
+    phone.answers(phone.hears("INVITE"), 491)
+    phone.hears("ACK")
+    phone.within("BYE")
+    node.answers(node.hears("BYE"), 200)
+
+
+CALLS = (hung_up, hung_up_by_the_core, rejected, cancelled, called_and_hung_up, held, told_of_new_keys)
+
+
+@pytest.mark.parametrize("call", CALLS)
 def test_nothing_of_an_ended_call_waits_for_the_collector(call: Callable[[Scene], None]) -> None:
     scene = Scene()
     call(scene)
