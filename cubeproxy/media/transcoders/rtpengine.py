@@ -326,6 +326,7 @@ class Rtpengines:
 
     def _end(self, placed: NgSession, cause: str, now: float, failure: str = "media-lost") -> list[Output]:
         self.failed += 1
+        placed.steps.clear()  # nothing of it is on its way any more
         return [*self._forget(placed, now), MemberLost(placed.number, cause, failure)]
 
     def _forget(self, placed: NgSession, now: float) -> list[Output]:

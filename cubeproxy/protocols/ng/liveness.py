@@ -35,7 +35,7 @@ class News(Enum):
 TRANSITIONS: Mapping[tuple[State, Input], tuple[News, State]] = {
     (State.UNKNOWN, Input.ANSWER): (News.CAME, State.UP),
     (State.UNKNOWN, Input.SILENCE): (News.WENT, State.DOWN),
-    (State.UNKNOWN, Input.RESTART): (News.NONE, State.UP),
+    (State.UNKNOWN, Input.RESTART): (News.CAME, State.UP),
     (State.UP, Input.ANSWER): (News.NONE, State.UP),
     (State.UP, Input.SILENCE): (News.WENT, State.DOWN),
     (State.UP, Input.RESTART): (News.RESTARTED, State.UP),

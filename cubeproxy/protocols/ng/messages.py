@@ -128,10 +128,12 @@ class Reply:
         return found if isinstance(found, bytes) else b""
 
     def number(self, *path: str) -> int:
-        """An integer somewhere in the reply, 0 when it is not there."""
+        """An integer somewhere in the reply, 0 when it is not there. Engines write some as text ("uptime")."""
         found: Value = self.values
         for key in path:
             found = found.get(key.encode(), 0) if isinstance(found, Mapping) else 0
+        if isinstance(found, bytes) and len(found) < 19 and found.isdigit():
+            return int(found)
         return found if isinstance(found, int) else 0
 
 

@@ -17,7 +17,7 @@ from cubeproxy.config.model import (
 )
 from cubeproxy.media.dsp.channels import Channels
 from cubeproxy.media.transcoders.pool import Effect, TranscoderPool, members_of
-from cubeproxy.media.transcoders.words import SccpClose, SccpSend
+from cubeproxy.media.transcoders.words import NgSend, SccpClose, SccpSend
 from cubeproxy.protocols.sccp import machine
 from cubeproxy.protocols.sccp.codecs import capabilities
 from cubeproxy.protocols.sccp.farm import FarmClient
@@ -172,6 +172,8 @@ class Box:
                     self.lose(connection, "closed by us")
                 case Event():
                     self.told.append(effect)
+                case NgSend():
+                    raise AssertionError("there is no rtpengine here")
                 case _:
                     self.events.append(effect)
 
