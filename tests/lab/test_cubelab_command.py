@@ -64,6 +64,26 @@ def test_a_phone_calls_the_clusters_number_and_hears_its_tone(tmp_path):
     assert (refused.returncode, "not registered: 401" in refused.stderr) == (1, True)
     assert "1001 registered" in cucm.rest
     assert "1001 unregistered" in cucm.rest
+    assert " 1 calls, " in cucm.rest
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.parametrize("words", [(), ("--call", "3001", "--seconds", "0")], ids=["waiting", "in a call"])
+def test_a_phone_that_is_told_to_stop_hangs_up_and_unregisters(number, words):
+    node = f"127.52.{secrets.randbelow(250)}.12"
+    with running("cucm", "--node", node, "--user", "1001=pw", "--endpoint", "3001=1480", "--direct") as cucm:
+        assert "1 numbers" in cucm.first
+        line = ["phone", "1001", "--proxy", node, "--password", "pw", "--transport", "UDP", "--access", "clear"]
+        with running(*line, "--host", "127.52.1.2", *words) as phone:
+            assert "1001 registered" in phone.first
+            if words:
+                assert "up: PCMU" in phone.stdout.readline()
+            phone.send_signal(number)
+            assert phone.wait(10) == 0
+        assert cucm.stdout.readline().startswith("1001 registered")
+        assert cucm.stdout.readline() == "1001 unregistered\n"
+    assert f", {1 if words else 0} calls, " in cucm.rest
+    assert ("heard" in phone.rest) is bool(words)
 
 
 def test_a_wire_forwards_and_writes_what_it_forwarded(tmp_path):

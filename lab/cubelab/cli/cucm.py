@@ -102,7 +102,7 @@ async def _serve(settings: CucmSettings, make: Callable[[], Cluster | None], ref
         await stopped.wait()
         if watching:
             watching.cancel()
-    typer.echo(f"{cucm.registrar.accepted} registrations, {cucm.bridges} calls, {cucm.keepalives} keepalives")
+    typer.echo(f"{cucm.registrar.accepted} registrations, {cucm.carried} calls, {cucm.keepalives} keepalives")
     await cucm.close()
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import signal
 from array import array
+from collections.abc import Coroutine
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import uvloop
@@ -70,14 +71,7 @@ async def _serve(settings: PhoneSettings, number: str, seconds: float, record: P
     phone = VirtualPhone(settings, Pacer())
     await phone.start()
     try:
-        done = await phone.register()
-        typer.echo(f"{settings.number} registered, expires {done.expires} s")
-        if number:
-            await _talk(await phone.call(number), seconds, record)
-        else:
-            await _wait(phone, record)
-        await phone.hang_up_all()
-        await phone.unregister()
+        await _until_signal(_live(phone, number, seconds, record))
     except RegistrationFailed as error:
         typer.echo(f"not registered: {error}", err=True)
         for event in phone.agent.events:
@@ -87,8 +81,39 @@ async def _serve(settings: PhoneSettings, number: str, seconds: float, record: P
         typer.echo(f"call failed: {error} {error.warning}".rstrip(), err=True)
         return 1
     finally:
-        await phone.close()
+        await _leave(phone)
     return 0
+
+
+async def _live(phone: VirtualPhone, number: str, seconds: float, record: Path | None) -> None:
+    done = await phone.register()
+    typer.echo(f"{phone.settings.number} registered, expires {done.expires} s")
+    if number:
+        await _talk(await phone.call(number), seconds, record)
+    else:
+        await _answer(phone, record)
+
+
+async def _until_signal(work: Coroutine[Any, Any, None]) -> None:
+    """Its end, or SIGINT or SIGTERM."""
+    task = asyncio.create_task(work, name="calls")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()
+
+
+async def _leave(phone: VirtualPhone) -> None:
+    """Hang up and unregister, however it ends."""
+    try:
+        await phone.hang_up_all()
+        if phone.registration is not None:
+            await phone.unregister()
+    except RegistrationFailed as error:
+        typer.echo(f"not unregistered: {error}", err=True)
+    finally:
+        await phone.close()
 
 
 async def _talk(call: VoiceCall, seconds: float, record: Path | None) -> None:
@@ -99,18 +124,12 @@ async def _talk(call: VoiceCall, seconds: float, record: Path | None) -> None:
             typer.echo(f"over: {await asyncio.shield(call.leg.over)}")
     except TimeoutError:
         await quiet(call)
-    _say_what_was_heard(call, record)
-
-
-async def _wait(phone: VirtualPhone, record: Path | None) -> None:
-    """Answer one call after the other until a signal comes."""
-    serving = asyncio.create_task(_answer(phone, record), name="calls")
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
-    await asyncio.wait({serving})
+    finally:
+        _say_what_was_heard(call, record)
 
 
 async def _answer(phone: VirtualPhone, record: Path | None) -> None:
+    """One call after the other."""
     while True:
         call = await phone.incoming.get()
         typer.echo("incoming call")

@@ -80,6 +80,11 @@ class VirtualCucm(Switchboard):
                 server = TlsServer(*identities[node], judge)
                 await self.agent.listen(Transport.TLS, (node, s.ports[Transport.TLS]), server)
 
+    @property
+    def carried(self) -> int:
+        """Calls so far: from phone to phone, and to numbers of our own."""
+        return self.bridges + len(self.calls)
+
     async def close(self) -> None:
         for task in list(self._tasks):
             task.cancel()
