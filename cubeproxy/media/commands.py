@@ -19,6 +19,7 @@ from cubeproxy.protocols.errors import LocalProtocolError
 from cubeproxy.protocols.values import StreamSpec
 
 VERSION = 1
+CODECS = "--codecs"  # of a worker's command line: it is to take `OpenCoding`
 MAX_MESSAGE = 4096
 HEAD = struct.Struct("!BB")
 
@@ -46,6 +47,18 @@ class Open:
 
     KIND: ClassVar[int] = 2
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("!QIHH")
+    session: int
+    slot: int
+    family0: int
+    family1: int
+
+
+@dataclass(slots=True)
+class OpenCoding:
+    """The same for a session whose legs may speak differently. Only a worker with codecs takes it."""
+
+    KIND: ClassVar[int] = 8
+    LAYOUT: ClassVar[struct.Struct] = Open.LAYOUT
     session: int
     slot: int
     family0: int
@@ -117,12 +130,12 @@ class Fault:
     text: str
 
 
-Command = Hello | Open | Update | Close | Renew | Shutdown | Reports
+Command = Hello | Open | OpenCoding | Update | Close | Renew | Shutdown | Reports
 Report = Beat | Fault
 Message = Command | Report
 
-FLAT: dict[int, type[Hello | Open | Close | Renew | Shutdown | Reports | Beat]] = {
-    kind.KIND: kind for kind in (Hello, Open, Close, Renew, Shutdown, Reports, Beat)
+FLAT: dict[int, type[Hello | Open | OpenCoding | Close | Renew | Shutdown | Reports | Beat]] = {
+    kind.KIND: kind for kind in (Hello, Open, OpenCoding, Close, Renew, Shutdown, Reports, Beat)
 }
 _UPDATE_HEAD = struct.Struct("!BBQ")
 

@@ -4,6 +4,9 @@
 messages for workers, events for calls. Binding can fail because a port is somebody else's, so a
 reservation has two steps: `Bind` goes out, and `bound` or `occupied` comes back.
 
+A session whose legs may speak differently is given to a worker when both are known: until then its sockets are bound
+and nobody reads them. What differs goes to a worker with codecs, what does not to any.
+
 A session of a lost worker is lost with it; its ports rest, its name stays known until the call releases it.
 """
 
@@ -11,7 +14,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cubeproxy.media.commands import Close, Command, Open, Update
+from cubeproxy.media.coding import differs
+from cubeproxy.media.commands import Close, Command, Open, OpenCoding, Update
 from cubeproxy.media.ports import PortPool
 from cubeproxy.protocols.values import (
     Address,
@@ -38,31 +42,42 @@ class Bind:
 
 @dataclass(slots=True)
 class Send:
-    """A message for a worker. With `Open` go the sockets of its session."""
+    """A message for a worker. With `Open` and `OpenCoding` go the sockets of its session."""
 
     worker: int
     command: Command
 
 
-Effect = Bind | Send | MediaReserved | MediaRefused | MediaLost
+@dataclass(slots=True)
+class Coders:
+    """A worker with codecs has to join; then the command is to be received again."""
+
+    command: UpdateMedia
+
+
+Effect = Bind | Send | Coders | MediaReserved | MediaRefused | MediaLost
 
 
 @dataclass(slots=True)
 class Member:
-    """A worker as the pool sees it: free slots (the last is used next) and the sessions that it carries."""
+    """A worker as the pool sees it: free slots (the last is used next) and the sessions that it carries. One that
+    `codes` alone is kept for sessions that need it."""
 
     free: list[int]
+    relays: bool = True
+    codes: bool = False
     sessions: set[int] = field(default_factory=set)
 
 
 @dataclass(slots=True)
 class Placement:
-    """A session: where it is carried and which ports it has."""
+    """A session: where it is carried and which ports it has. `worker` is 0 while it waits for both legs."""
 
     ticket: int
     worker: int
     slot: int
     rtp: tuple[Address, Address]
+    codes: bool = False
 
 
 class MediaPool:
@@ -75,9 +90,9 @@ class MediaPool:
         self._members: dict[int, Member] = {}
         self._next = 1
 
-    def joined(self, worker: int, slots: int) -> None:
-        """A worker with room for `slots` sessions takes calls from now on."""
-        self._members[worker] = Member(list(range(slots - 1, -1, -1)))
+    def joined(self, worker: int, slots: int, *, relays: bool = True, codes: bool = False) -> None:
+        """A worker with room for `slots` sessions takes calls from now on: any, or only those that need codecs."""
+        self._members[worker] = Member(list(range(slots - 1, -1, -1)), relays, codes)
 
     def lost(self, worker: int, cause: str, now: float) -> list[MediaLost]:
         """A worker is gone, and its sessions with it."""
@@ -96,15 +111,19 @@ class MediaPool:
         if placement is None:
             return []
         if isinstance(command, UpdateMedia):
-            return [self._update(command, placement)]
+            return self._update(command, placement)
         return self._release(command, placement, now)
 
     def bound(self, session: int) -> list[Effect]:
-        """The ports of a session are bound: it can be opened."""
+        """The ports of a session are bound: it can be opened, now or when it is known which worker it takes."""
         placement = self.sessions[session]
+        reserved = MediaReserved(placement.ticket, session, placement.rtp)
+        return [reserved, self._opened(session, placement)] if placement.worker else [reserved]
+
+    def _opened(self, session: int, placement: Placement) -> Send:
         families = [INET6 if ":" in host else INET for host, _port in placement.rtp]
-        opened = Open(session, placement.slot, *families)
-        return [MediaReserved(placement.ticket, session, placement.rtp), Send(placement.worker, opened)]
+        make = OpenCoding if placement.codes else Open
+        return Send(placement.worker, make(session, placement.slot, *families))
 
     def occupied(self, session: int, leg: int, now: float) -> list[Effect]:
         """A port of this leg's pair is somebody else's: the pair rests, another is tried."""
@@ -132,11 +151,10 @@ class MediaPool:
             return MediaRefused(ticket, "no-transcoder", "no transcoder is registered")
         if self.draining:
             return MediaRefused(ticket, "pool-full", "the media pool drains")
-        if not self._members:
+        relaying = [member for member in self._members.values() if member.relays]
+        if not relaying:
             return MediaRefused(ticket, "no-worker", "no media worker is running")
-        worker = min(self._members, key=lambda each: len(self._members[each].sessions))
-        member = self._members[worker]
-        if not member.free:
+        if not any(member.free for member in relaying):
             return MediaRefused(ticket, "engine-full", "every media worker is full")
         rtp: list[Address] = []
         for host in command.local:
@@ -148,21 +166,48 @@ class MediaPool:
             rtp.append((host, port))
         session = self._next
         self._next += 1
-        self.sessions[session] = Placement(ticket, worker, member.free.pop(), (rtp[0], rtp[1]))
-        member.sessions.add(session)
+        placement = self.sessions[session] = Placement(ticket, 0, -1, (rtp[0], rtp[1]))
+        if not command.transcodes:
+            self._place(session, placement)
         return Bind(session, (rtp[0], rtp[1]))
 
-    def _update(self, command: UpdateMedia, placement: Placement) -> Effect:
+    def _place(self, session: int, placement: Placement) -> bool:
+        """Give a session to the least busy worker that can carry it and has room; whether there is one."""
+        able = {
+            number: len(member.sessions)
+            for number, member in self._members.items()
+            if member.free and (member.codes if placement.codes else member.relays)
+        }
+        if not able:
+            return False
+        placement.worker = min(able, key=able.__getitem__)
+        member = self._members[placement.worker]
+        placement.slot = member.free.pop()
+        member.sessions.add(session)
+        return True
+
+    def _update(self, command: UpdateMedia, placement: Placement) -> list[Effect]:
         first, second = command.legs
-        if first is not None and second is not None and first.codec != second.codec:
+        out: list[Effect] = []
+        if not placement.worker:
+            if first is None or second is None:
+                return []
+            placement.codes = differs(first, second)
+            if placement.codes and not any(member.codes for member in self._members.values()):
+                return [Coders(command)]
+            if not self._place(command.session, placement):
+                text = "every media worker that could carry it is full"
+                return [MediaRefused(placement.ticket, "engine-full", text)]
+            out.append(self._opened(command.session, placement))
+        if first is not None and second is not None and first.codec != second.codec and not placement.codes:
             text = f"{first.codec.name} and {second.codec.name} need a transcoder"
-            return MediaRefused(placement.ticket, "no-transcoder", text)
-        return Send(placement.worker, Update(command.session, command.legs))
+            return [MediaRefused(placement.ticket, "no-transcoder", text)]
+        return [*out, Send(placement.worker, Update(command.session, command.legs))]
 
     def _release(self, command: ReleaseMedia, placement: Placement, now: float) -> list[Effect]:
         self._forget(command.session, now)
         self._free(command.session, placement)
-        return [Send(placement.worker, Close(command.session))]
+        return [Send(placement.worker, Close(command.session))] if placement.worker else []
 
     def _forget(self, session: int, now: float) -> None:
         placement = self.sessions.pop(session)

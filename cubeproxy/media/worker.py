@@ -1,5 +1,6 @@
-"""The media worker: a process that relays, and needs nobody to go on. `python -m cubeproxy.media.worker FD`.
+"""The media worker: a process that relays, and needs nobody to go on. `python -m cubeproxy.media.worker [--codecs] FD`.
 
+With `--codecs` it also takes sessions whose legs speak differently, and loads the codecs before the first one.
 FD is one end of a SEQPACKET socket pair (`commands`). Sockets come bound; the worker opens none, writes
 no file and keeps keys in its own memory only (no core dumps). It reads every socket from one bare epoll
 loop: a packet costs a receive, the relay and a send (the same relay under uvloop took about a tenth more).
@@ -24,7 +25,9 @@ import traceback
 from collections.abc import Callable
 from typing import ClassVar
 
+from cubeproxy.media.codecs import table
 from cubeproxy.media.commands import (
+    CODECS,
     MAX_MESSAGE,
     Beat,
     Close,
@@ -32,6 +35,7 @@ from cubeproxy.media.commands import (
     Hello,
     Message,
     Open,
+    OpenCoding,
     Renew,
     Reports,
     Shutdown,
@@ -41,10 +45,12 @@ from cubeproxy.media.commands import (
 )
 from cubeproxy.media.counters import MALFORMED, RECEIVED, UNSENT, Board, Words
 from cubeproxy.media.relay import Session
+from cubeproxy.media.transcoding import CodingSession
 from cubeproxy.protocols.errors import LocalProtocolError
 from cubeproxy.protocols.values import Address
 
 MAX_DATAGRAM = 2048
+CODING_TICK = 0.02  # s between two looks at what sessions with coders have to do unasked
 TICK = 0.25  # s between two looks at lease and idle sessions
 MAX_DESCRIPTORS = 4
 
@@ -86,6 +92,7 @@ class Worker:
         self._interval = 0.0  # s between reports, 0 while RTCP is dropped
         self._lease_end = time.monotonic() + 3600.0
         self._ports: dict[int, Port] = {}
+        self._coding: dict[int, CodingSession] = {}
         self._epoll = select.epoll()
         self._seam_descriptor = seam.fileno()
         self._epoll.register(self._seam_descriptor, select.EPOLLIN)
@@ -94,11 +101,14 @@ class Worker:
     def run(self) -> None:
         """Until the lease ends, nothing is left to do, or signalling says so."""
         self._report(Beat(0, 0))
-        next_look = 0.0
+        next_look = next_due = 0.0
         while not self.done:
-            events = self._epoll.poll(TICK)
+            events = self._epoll.poll(CODING_TICK if self._coding else TICK)
             now = time.monotonic()
             self._serve(events, now)
+            if self._coding and now >= next_due:
+                next_due = now + CODING_TICK
+                self._ring(now)
             if now >= next_look:
                 next_look = now + TICK
                 self._look(now)
@@ -175,17 +185,19 @@ class Worker:
         self._lease, self._idle = command.lease / 1000, command.idle / 1000
         self._lease_end = now + self._lease
 
-    def _open(self, command: Open, descriptors: list[int], now: float) -> None:
+    def _open(self, command: Open | OpenCoding, descriptors: list[int], now: float) -> None:
         families = (command.family0, command.family0, command.family1, command.family1)
         sockets = [
             socket.socket(family, socket.SOCK_DGRAM, 0, fileno=descriptor)
             for family, descriptor in zip(families, descriptors, strict=True)
         ]
         words = self.board.claim(command.slot, command.session) if self.board else None
-        session = Session(words)
+        session = CodingSession(words) if isinstance(command, OpenCoding) else Session(words)
         if self._interval:
             session.report_every(self._interval, now, time.time())
         self.calls[command.session] = Call(session, sockets)
+        if isinstance(session, CodingSession):
+            self._coding[command.session] = session
         for position, sock in enumerate(sockets):
             leg, rtcp = divmod(position, 2)
             sock.setblocking(False)
@@ -203,6 +215,9 @@ class Worker:
     def _close(self, command: Close, _descriptors: list[int], _now: float) -> None:
         call = self.calls.pop(command.session, None)
         if call is not None:
+            if isinstance(call.session, CodingSession):
+                call.session.close()
+                self._coding.pop(command.session)
             for sock in call.sockets:
                 self._ports.pop(sock.fileno(), None)
                 sock.close()  # leaves the epoll set by itself: nobody else holds it
@@ -220,6 +235,7 @@ class Worker:
     _ACTIONS: ClassVar[dict[type, Callable[..., None]]] = {
         Hello: _hello,
         Open: _open,
+        OpenCoding: _open,
         Update: _update,
         Close: _close,
         Renew: _renew,
@@ -254,6 +270,18 @@ class Worker:
                 self._close(Close(number), [], now)
             if not self.calls:
                 self.done = True
+
+    def _ring(self, now: float) -> None:
+        """Send what no packet asks for: after a packet that is missing, or a digit's lost end."""
+        for number, session in self._coding.items():
+            deadline = session.deadline
+            if deadline is None or now < deadline:
+                continue
+            session.timeout(now)
+            for leg, more in enumerate(session.more):
+                while more:
+                    with contextlib.suppress(OSError):
+                        self.calls[number].sockets[2 - 2 * leg].sendto(*more.pop(0))
 
     def _tell(self, now: float) -> None:
         """Send the reports that are due."""
@@ -296,9 +324,11 @@ def _settle() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Serve the seam whose descriptor is the only argument."""
+    """Serve the seam whose descriptor is the last argument."""
+    if CODECS in arguments:
+        table.load()
     _settle()
-    seam = socket.socket(fileno=int(arguments[0]))
+    seam = socket.socket(fileno=int(arguments[-1]))
     worker = Worker(seam)
     try:
         worker.run()

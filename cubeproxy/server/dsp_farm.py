@@ -71,7 +71,7 @@ class Registration:
         self.channels = Channels(
             plan.address,
             plan.sessions,
-            plan.profile.codecs,
+            plan.codecs,
             secure=plan.profile.security,
             universal=plan.profile.universal,
         )
@@ -81,6 +81,7 @@ class Registration:
             self._media_event,
             ports,
             workers=workers,
+            coders=workers,
             lease=LEASE,
             idle=SILENCE,
             on_report=log.write,
@@ -296,6 +297,8 @@ async def _serve(wanted: list[Plan], make: Callable[[Plan], Registration], drain
             await farm.start()
             text = f"DSP farm {farm.plan.name}: {farm.plan.sessions} sessions on {farm.plan.address}"
             log.write(Event("dsp.farm", Severity.NOTICE, text, device=farm.plan.name))
+            for why in farm.plan.missing:
+                log.write(Event("dsp.codec.missing", Severity.NOTICE, why, device=farm.plan.name))
         await signals.get()
         waiting: list[asyncio.Future[Any]] = [
             asyncio.gather(*(farm.drain(drain) for farm in farms)),

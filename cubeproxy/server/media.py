@@ -26,12 +26,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from functools import partial
 
-from cubeproxy.media.codecs import table
 from cubeproxy.media.commands import Open, OpenCoding
 from cubeproxy.media.counters import LEG_WORDS, Health, stream_counters
-from cubeproxy.media.pool import Bind, Effect, MediaPool, Send
+from cubeproxy.media.pool import Bind, Coders, Effect, MediaPool, Send
 from cubeproxy.media.ports import PortPool
 from cubeproxy.media.room import Room, room, slots
 from cubeproxy.protocols.values import (
@@ -61,8 +59,8 @@ class MediaService:
 
     `ports` are the first and last port of the range, `rest`, `lease` and `idle` are seconds. `on_report` gets what
     the operator should know about workers. `engine` is what a worker is; without it CUBEPROXY_MEDIA chooses.
-    `reports` are the seconds between the RTCP reports of a leg; 0 drops RTCP, as the router does. `coders` are workers
-    for sessions that change codecs; with an engine in Python every worker is one then.
+    `reports` are the seconds between the RTCP reports of a leg; 0 drops RTCP, as the router does. `coders` is how many
+    workers sessions get that change codecs; they are started for the first of these, or by `start_coders`.
     """
 
     def __init__(
@@ -78,7 +76,7 @@ class MediaService:
         on_report: OnReport | None = None,
         engine: Engine | None = None,
         reports: float = 0.0,
-        coders: int = 0,
+        coders: int = 1,
     ) -> None:
         self._on_event = on_event
         self._on_report = on_report or (lambda _event: None)
@@ -105,9 +103,6 @@ class MediaService:
         self._loop = asyncio.get_running_loop()
         for _ in range(self._count):
             self._start_worker()
-        if not self._engine.codes:
-            for _ in range(self._coders):
-                self._start_worker(coding=True)
         self._beat()
         severity = Severity.NOTICE if self._engine.degraded else Severity.INFO
         self._on_report(Event("media.engine", severity, f"media engine: {self.describe()}"))
@@ -116,8 +111,7 @@ class MediaService:
 
     def describe(self) -> str:
         """Which engine carries the calls, and why this one: for `show version` and the log."""
-        text = f"{self._engine.text}, {self._count} worker process{'es' if self._count != 1 else ''}"
-        return f"{text}; transcoding: {_codecs()}" if self._coders else text
+        return f"{self._engine.text}, {self._count} worker process{'es' if self._count != 1 else ''}"
 
     def room(self, access: Collection[str], core: Collection[str]) -> Room:
         """How many calls fit when they use these media addresses."""
@@ -203,6 +197,9 @@ class MediaService:
                 self._send(effect)
             elif isinstance(effect, Bind):
                 self._bind(effect)
+            elif isinstance(effect, Coders):
+                self.start_coders()
+                self._carry_out(self._pool.receive(effect.command, self._loop.time()))
             else:
                 self._tell(effect)
 
@@ -259,25 +256,29 @@ class MediaService:
 
     # workers
 
+    def start_coders(self) -> None:
+        """Have workers that change codecs, if there are none yet. They are ready when their first session comes."""
+        while len(self._coding) < self._coders:
+            self._start_worker(coding=True)
+
     def _start_worker(self, *, coding: bool = False) -> None:
         if self._closed:
             return
         self._started += 1
         slots = _slots()
-        codes = coding or (self._engine.codes and self._coders > 0)
-        command = CODING if codes else self._engine.command
+        command = CODING if coding else self._engine.command
         worker = WorkerProcess(self._started, slots, command, self._worker_lost, self._worker_fault)
         worker.greet(*self._terms)
         self._workers[worker.number] = worker
         if coding:
             self._coding.add(worker.number)
-        self._pool.joined(worker.number, slots, relays=not coding, codes=codes)
+        self._pool.joined(worker.number, slots, relays=not coding, codes=coding)
 
     def _worker_lost(self, worker: WorkerProcess, cause: str) -> None:
         now = self._loop.time()
         self._workers.pop(worker.number, None)
         coding = worker.number in self._coding
-        self._coding.discard(worker.number)
+        self._coding.discard(worker.number)  # the next session that needs one starts the next
         lost = self._pool.lost(worker.number, cause, now)
         for event in lost:
             self._tell(event)
@@ -285,8 +286,8 @@ class MediaService:
         self._report(
             "media.worker.lost", f"media worker {worker.pid} is gone: {cause}; {len(lost)} calls with it", cause
         )
-        start = partial(self._start_worker, coding=coding)
-        self._later(pause, start) if pause else start()
+        if not coding:
+            self._later(pause, self._start_worker) if pause else self._start_worker()
         self._note_empty()
 
     def _pause(self, now: float) -> float:
@@ -313,13 +314,6 @@ class MediaService:
 
         timer = self._loop.call_later(delay, run)
         self._timers.add(timer)
-
-
-def _codecs() -> str:
-    """Which codecs there are, and what the others lack."""
-    usable = table.usable()
-    there = ", ".join(name for name, why in usable.items() if not why)
-    return "; ".join((there, *(f"no {name}: {why}" for name, why in usable.items() if why)))
 
 
 def _slots() -> int:

@@ -1,4 +1,5 @@
 """Which media worker runs: the native one over io_uring or epoll, or the one in Python. Chosen once, at start.
+Sessions that change codecs are always carried by workers in Python, beside native ones where those run.
 
 `auto` takes the native worker where it was built and works, and says why when it does not. What a worker
 that was asked for by name cannot do is an error, never a silent fallback.
@@ -11,6 +12,7 @@ import sys
 from dataclasses import dataclass
 
 from cubeproxy.media import native
+from cubeproxy.media.commands import CODECS
 from cubeproxy.protocols.errors import ConfigError
 
 CHOICES = ("auto", "native", "io_uring", "epoll", "python")
@@ -18,6 +20,7 @@ WAIT = 1000  # us that a packet may wait for others
 PATIENCE = 5.0  # s for a worker to say what it can do
 # `-P`: the folder that the operator happens to stand in is not searched for modules.
 PYTHON = (sys.executable, "-P", "-m", "cubeproxy.media.worker")
+CODING = (*PYTHON, CODECS)
 
 
 @dataclass(frozen=True, slots=True)

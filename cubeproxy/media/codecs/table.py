@@ -84,6 +84,12 @@ def usable() -> dict[str, str]:
     return {name: row.missing() for name, row in CODECS.items()}
 
 
+def load() -> None:
+    """Load everything that there is and start what runs beside us, so that no packet waits for it later."""
+    if not usable()["g729"]:
+        g729.helper()
+
+
 def decoder(codec: Codec) -> Decoder:
     """CodecMissing when there is none."""
     row = _row(codec)

@@ -5,8 +5,7 @@ with the port of its leg. `OpenReceiveChannel` says what the leg receives (codec
 with), `StartMediaTransmission` where it sends to and with which key. A channel that is closed with its port kept is
 opened again under the same numbers and answers with the same port.
 
-Each leg is a stream of its own: equal codecs on both legs are relayed between their keys. Other codecs on one leg than
-on the other would be transcoded by the same channels; there is no coder yet, so such a channel is refused.
+Each leg is a stream of its own: equal codecs on both legs are relayed between their keys, others are transcoded.
 """
 
 from __future__ import annotations
@@ -174,7 +173,8 @@ class Channels:
             self.conferences[channel.conference] = conference
             conference.parties.append(party)
             where = (self.address, self.address)
-            return [ReserveMedia(self._tickets, f"conference {channel.conference}", where, Need.CRYPTO)]
+            name, transcodes = f"conference {channel.conference}", len(self.names) > 1
+            return [ReserveMedia(self._tickets, name, where, Need.CRYPTO, transcodes)]
         if party not in conference.parties:
             conference.parties.append(party)
         return self._answer(conference)
@@ -192,7 +192,7 @@ class Channels:
         if len(others) > 1:
             return Status.NOT_ENOUGH_CHANNELS
         names = {_rtp_name(one.receiving.codec) for one in others if one.receiving} | {_rtp_name(channel.codec)}
-        if len(names) > 1 or not (self.universal or not others or names & G711):
+        if others and not (self.universal or names & G711):
             return Status.INVALID_CODEC
         return Status.OK
 

@@ -22,6 +22,8 @@ class LtiTranscoder:
             Capability.SECURE_BOTH,
             Capability.TWO_SUITES,
             Capability.DTMF,
+            Capability.CODECS,
+            Capability.PACKETISATION,
             Capability.REPORTS,
         }
     )

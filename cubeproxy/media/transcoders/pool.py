@@ -180,7 +180,8 @@ class TranscoderPool:
         member.reserve(placement.number, now)
         first, second = command.local
         if member.hops == 1:
-            return [self._ask(placement, 0, command.call, (first, second), Need.CRYPTO)]
+            coding = Capability.CODECS in member.capabilities
+            return [self._ask(placement, 0, command.call, (first, second), Need.CRYPTO, coding)]
         return [
             self._ask(placement, 0, command.call, (first, member.inside), Need.RELAY),
             self._ask(placement, 1, command.call, (member.inside, second), Need.RELAY),
@@ -200,11 +201,13 @@ class TranscoderPool:
         full = [refusal for refusal in refusals if refusal.cause == "pool-full"]
         return None, (full or refusals)[-1]
 
-    def _ask(self, placement: Placement, hop: int, call: str, local: tuple[str, str], need: Need) -> ReserveMedia:
+    def _ask(
+        self, placement: Placement, hop: int, call: str, local: tuple[str, str], need: Need, transcodes: bool = False
+    ) -> ReserveMedia:
         ticket = self._next_ticket
         self._next_ticket -= 1
         self._asked[ticket] = placement, hop
-        return ReserveMedia(ticket, call, local, need)
+        return ReserveMedia(ticket, call, local, need, transcodes)
 
     def _reserved(self, event: MediaReserved) -> list[Effect]:
         asked = self._asked.pop(event.ticket, None)

@@ -19,6 +19,10 @@ class CodecRow:
     payload_type: int
     period: int
 
+    @property
+    def codec(self) -> Codec:
+        return Codec(self.rtp, self.clock)
+
 
 CODECS = (
     CodecRow(0x02, "g711alaw", "pcma", 8000, 8, 30),
@@ -29,6 +33,8 @@ CODECS = (
     CodecRow(0x0F, "g729br8", "g729", 8000, 18, 60),
     CodecRow(0x10, "g729abr8", "g729", 8000, 18, 60),
     CodecRow(0x52, "g726r32", "g726-32", 8000, -1, 30),
+    CodecRow(0x53, "g726r24", "g726-24", 8000, -1, 30),
+    CodecRow(0x54, "g726r16", "g726-16", 8000, -1, 30),
     CodecRow(0x56, "ilbc", "ilbc", 8000, -1, 60),
     CodecRow(0x59, "isac", "isac", 16000, -1, 60),
     CodecRow(0x5A, "opus", "opus", 48000, -1, 60),

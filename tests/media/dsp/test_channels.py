@@ -78,7 +78,9 @@ def updated(outputs: list[Output]) -> tuple[StreamSpec | None, StreamSpec | None
 
 def opened(channels: Channels) -> None:
     """Both channels of conference 7 are open as session 5."""
-    assert channels.receive(secure_open()) == [ReserveMedia(1, "conference 7", (HOST, HOST), Need.CRYPTO)]
+    assert channels.receive(secure_open()) == [
+        ReserveMedia(1, "conference 7", (HOST, HOST), Need.CRYPTO, transcodes=True)
+    ]
     out = channels.media(MediaReserved(1, 5, LOCAL))
     assert acked(out) == OpenReceiveChannelAck(Status.OK, HOST, 4000, 71, 701)
     assert acked(channels.receive(clear_open())) == OpenReceiveChannelAck(Status.OK, HOST, 4002, 72, 702)
@@ -178,11 +180,17 @@ def test_any_variant_of_a_codec_in_the_list_will_do() -> None:
     assert isinstance(made().receive(secure_open(codec=0x0B))[0], ReserveMedia)
 
 
-def test_different_codecs_wait_for_a_coder() -> None:
-    channels = made()
+@pytest.mark.parametrize("universal", [True, False])
+def test_different_codecs_are_two_legs_of_one_session(universal: bool) -> None:
+    channels = made(universal=universal)
     channels.receive(secure_open())
     channels.media(MediaReserved(1, 5, LOCAL))
-    assert acked(channels.receive(clear_open(codec=0x0C))).status == Status.INVALID_CODEC
+    update, ack = channels.receive(clear_open(codec=0x0C, period=30))
+    assert isinstance(update, UpdateMedia)
+    assert [(leg.codec.name, leg.payload_type, leg.ptime) for leg in update.legs if leg] == [
+        ("pcmu", 0, 20), ("g729", 18, 30),
+    ]  # fmt: skip
+    assert acked([ack]).status == Status.OK
 
 
 @pytest.mark.parametrize(("universal", "status"), [(True, Status.OK), (False, Status.INVALID_CODEC)])
