@@ -81,12 +81,14 @@ class Numbering:
         if step == 1:
             self.highest += 1
             self._seen = (self._seen << 1 | 1) & SEEN
+            self._restart = -1
             self.fresh = True
             return True
         if 0 < step < DROPOUT:
             self.highest += step
             self._seen = (self._seen << step | 1) & SEEN
             self.words[LOST] += step - 1
+            self._restart = -1
             self.fresh = True
             return True
         return self._irregular(sequence, step)

@@ -17,6 +17,7 @@ RELAYED = (
     "test_counters",
     "test_crypto",
     "test_datagrams",
+    "test_heard_on_both_legs",
     "test_ipv6",
     "test_numbers",
     "test_pass_through",

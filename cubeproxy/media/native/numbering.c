@@ -88,6 +88,7 @@ int numbering_take(struct numbering *numbering, uint32_t source, uint16_t sequen
     numbering->seen = (step < WINDOW ? numbering->seen << step : 0) | 1;
     if (step > 1)
         word_add(numbering->words, LOST, (uint64_t)step - 1);
+    numbering->restart = -1;
     numbering->fresh = 1;
     return 1;
 }
