@@ -106,8 +106,9 @@ async def hold(count: int, reports: float = 0.0) -> None:
                 await crowd.report()
             grown = anonymous(pid) - before
             assert len(os.listdir(f"/proc/{pid}/fd")) >= 4 * count
-            assert grown / (2 * (count - 1)) <= STREAM, f"{grown / (2 * (count - 1)):.0f} octets a stream"
-            print(f"{count} calls, {grown / (2 * (count - 1)):.0f} octets of user space an idle stream")
+            stream = grown / (2 * (count - 1))
+            print(f"{count} calls, {stream:.0f} octets of user space an idle stream")
+            assert stream <= STREAM or builds.KIND != "plain", "a sanitizer's shadow is no stream's"
         finally:
             crowd.close()
 
