@@ -1,4 +1,4 @@
-# Every target works on a fresh machine: it makes the virtual environment first.
+# Every target works on a fresh machine: it makes the virtual environment first. `make` alone lists them.
 #   make demo [ARGS=...]   the main job, with evidence
 #   make test [ARGS=...]   all tests but the soaks; as root it also installs the Debian packages of tests/interop.
 #                          With ARGS (for pytest) a part of them, and then no coverage is demanded
@@ -8,6 +8,7 @@
 #   make bench [ARGS=...]  benchmarks beside other programs
 #   make compiled          a second environment, the message path compiled by mypyc (two minutes to build)
 #   make venv              the virtual environment alone
+#   make clean             away with both environments and with what was built or written
 
 VENV ?= .venv
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -19,8 +20,12 @@ COVERAGE_GATE = 95
 COMPILED = $(VENV)-compiled
 SOURCES = $(shell find cubeproxy lab perf -name '*.py' -o -name '*.[ch]')
 
-.PHONY: demo test soak sanitize fuzz bench compiled venv packages clean
-.DEFAULT_GOAL := test
+.PHONY: help demo test soak sanitize fuzz bench compiled venv packages clean
+.DEFAULT_GOAL := help
+
+# The comment at the head of this file.
+help:
+	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
 
 demo: venv
 	@$(BIN)/cubeproxy demo $(ARGS)
