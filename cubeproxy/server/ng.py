@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
-from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 from cubeproxy.media.transcoders.ng_engine import FIX, EngineSettings
 from cubeproxy.protocols.errors import ConfigError
-
-LONGEST = 65535
 
 
 class Owner(Protocol):
@@ -44,34 +42,32 @@ def _towards(engine: EngineSettings) -> str:
 class NgSockets:
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
-        self._sockets: list[socket.socket] = []
+        self._transports: list[asyncio.DatagramTransport] = []
 
-    def open(self, engines: Sequence[EngineSettings], inside: str) -> None:
+    async def open(self, engines: Sequence[EngineSettings], inside: str) -> None:
         """From `inside`, a port each. OSError."""
         loop = asyncio.get_running_loop()
         for index, engine in enumerate(engines):
-            family = socket.AF_INET6 if ":" in inside else socket.AF_INET
-            sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-            self._sockets.append(sock)
-            sock.bind((inside, 0))
-            sock.connect(engine.control)
-            loop.add_reader(sock, self._read, index, sock)
+            transport, _protocol = await loop.create_datagram_endpoint(
+                partial(_Reader, self._owner, index), local_addr=(inside, 0), remote_addr=engine.control
+            )
+            self._transports.append(transport)
 
     def send(self, engine: int, datagram: bytes) -> None:
-        """One that cannot be sent is one that was lost: it is repeated."""
-        with suppress(OSError):
-            self._sockets[engine].send(datagram)
+        self._transports[engine].sendto(datagram)
 
     def close(self) -> None:
-        loop = asyncio.get_running_loop()
-        for sock in self._sockets:
-            loop.remove_reader(sock)
-            sock.close()
-        self._sockets.clear()
+        for transport in self._transports:
+            transport.close()
+        self._transports.clear()
 
-    def _read(self, index: int, sock: socket.socket) -> None:
-        try:
-            datagram = sock.recv(LONGEST)
-        except OSError:  # nobody listens there: the missing answer tells as much
-            return
-        self._owner.engine_said(index, datagram)
+
+class _Reader(asyncio.DatagramProtocol):
+    """What an engine says. That nobody listens there is told by the missing answer."""
+
+    def __init__(self, owner: Owner, engine: int) -> None:
+        self._owner = owner
+        self._engine = engine
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        self._owner.engine_said(self._engine, data)

@@ -88,7 +88,7 @@ class TranscodingService:
         """TimeoutError when a worker does not answer; ConfigError or TrustError when an SCCP port cannot be opened."""
         self._loop = asyncio.get_running_loop()
         await self._media.start(within)
-        self._ng.open(self._engines, self._inside)
+        await self._ng.open(self._engines, self._inside)
         for engine in self._engines:
             text = f"rtpengine {engine.name}: weight {engine.weight}, {engine.sessions} sessions, from {self._inside}"
             self._on_report(Event("rtpengine.configured", Severity.NOTICE, text, peer=engine.name))

@@ -12,6 +12,7 @@ from cubeproxy.views.show.filters import apply_filter
 from cubeproxy.views.show.media import rtp_connections
 from cubeproxy.views.show.phoneproxy import file_buffer, file_buffer_detail, phone_proxies, sessions
 from cubeproxy.views.show.registrations import passthrough_status
+from cubeproxy.views.show.rtpengine import rtpengine_sessions, rtpengines
 from cubeproxy.views.show.sccp import (
     farm_sessions,
     farm_sessions_summary,
@@ -39,6 +40,8 @@ COMMANDS: dict[str, tuple[View, str]] = {
     "dspfarm dsp active": (farm_channels, "streams on DSPs and their packets"),
     "dspfarm profile": (farm_profiles, "profiles of DSP farms, their state and their sessions"),
     "dspfarm sessions": (dsp_sessions, "sessions on DSPs, stream by stream"),
+    "rtpengine": (rtpengines, "engines of others and how many sessions they carry"),
+    "rtpengine sessions": (rtpengine_sessions, "sessions on them"),
     "sccp": (sccp, "SCCP and the registration of each profile"),
     "sccp ccm group": (sccp_groups, "groups of call managers"),
     "sccp connections": (sccp_connections, "streams of calls over a DSP farm"),

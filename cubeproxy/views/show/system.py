@@ -19,10 +19,20 @@ def version(sources: Sources) -> str:
             f"cubeproxy {release_of('cubeproxy')}, emulating Cisco {family} Software, Version {sources.config.version}",
             f"{sources.config.hostname} uptime is {days} days, {hours} hours, {minutes} minutes",
             f"Media engine: {sources.engine()}",
+            *_engines(sources),
             f"Python {platform.python_version()} on {platform.system()} {platform.machine()}",
             "",
         ]
     )
+
+
+def _engines(sources: Sources) -> list[str]:
+    """Who else carries calls."""
+    member = sources.transcoders.engines if sources.transcoders is not None else None
+    if member is None:
+        return []
+    names = ", ".join(engine.name for engine in member.engines)
+    return [f"rtpengine: {sum(engine.up for engine in member.engines)} of {len(member.engines)} answer: {names}"]
 
 
 def running_config(sources: Sources) -> str:

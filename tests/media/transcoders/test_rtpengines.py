@@ -129,7 +129,7 @@ def test_a_session_is_carried_and_given_back() -> None:
         replace(SECURE, codec=PASS_THROUGH, send_key=None, receive_key=None), replace(CLEAR, codec=PASS_THROUGH),
     ]  # fmt: skip
     ports = {spec.remote for spec in inner(box, session) if spec is not None}
-    assert {host for host, _port in ports if host} == {box.engines[0].host}
+    assert {address[0] for address in ports if address} == {box.engines[0].host}
     assert len(ports) == 2
     box.release(session)
     assert (box.engines[0].calls, box.hops, box.member.capacity().in_use) == ({}, {}, 0)
