@@ -109,7 +109,7 @@ def test_a_call_is_heard_again_within_two_seconds(tmp_path: Path, phone: str, wr
             await heard_again(call, far)
             before = await missed(stage, call, far)
             await farm.kill()
-            await until(lambda: "of which 1 go on" in stage.log.read_text())
+            await until(lambda: "moved=1" in stage.log.read_text())
             await heard_again(call, far)
             after = await missed(stage, call, far)
             assert after[0] - before[0] <= TWO_SECONDS, "the core missed the phone for longer"
@@ -132,7 +132,7 @@ def test_calls_of_the_other_farm_notice_nothing_and_room_comes_back(tmp_path: Pa
             stays, stays_far = await stage.call("1002")
             before = await missed(stage, stays, stays_far)
             await farm.kill()
-            await until(lambda: "of which 1 go on" in stage.log.read_text())
+            await until(lambda: "moved=1" in stage.log.read_text())
             await heard_again(moves, moves_far, stays, stays_far)
             assert await missed(stage, stays, stays_far) == before
             assert stays.rounds == 1

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cubeproxy.config.model import Config, Personality
+from cubeproxy.media.transcoders import shelter
 from cubeproxy.media.transcoders.admission import lti_profiles
 from cubeproxy.media.transcoders.lti import LtiTranscoder
 from cubeproxy.media.transcoders.ng_engine import EngineSettings
@@ -19,6 +20,7 @@ from cubeproxy.media.transcoders.sccp import SccpFarms, Session
 from cubeproxy.media.transcoders.words import (
     Capability,
     HopUpdate,
+    Legs,
     MemberLost,
     MemberMoved,
     NgSend,
@@ -27,6 +29,7 @@ from cubeproxy.media.transcoders.words import (
     SccpClose,
     SccpSend,
     Transcoder,
+    sending_keys,
 )
 from cubeproxy.protocols.values import (
     Address,
@@ -40,6 +43,7 @@ from cubeproxy.protocols.values import (
     Need,
     ReleaseMedia,
     ReserveMedia,
+    Severity,
     UpdateMedia,
 )
 
@@ -56,6 +60,8 @@ class Placement:
     member: Transcoder
     hops: list[int]
     local: list[tuple[Address, Address]] = field(default_factory=list)
+    legs: Legs = (None, None)  # the last update
+    spent: frozenset[bytes] = frozenset()  # sending keys that another member had
 
     @property
     def session(self) -> int:
@@ -132,9 +138,12 @@ class TranscoderPool:
         placement = self._hops.get(command.session)
         if placement is None:
             return [command]
-        if isinstance(command, UpdateMedia):
-            return self.heard(placement.member.update(placement.number, command.legs, placement.inside, now), now)
-        return self._release(placement, now)
+        if not isinstance(command, UpdateMedia):
+            return self._release(placement, now)
+        placement.legs = command.legs
+        if placement.spent & sending_keys(command.legs):
+            return []  # it was on its way when the member was lost
+        return self.heard(placement.member.update(placement.number, command.legs, placement.inside, now), now)
 
     def inner(self, event: MediaEvent, now: float) -> list[Effect]:
         """An event of the media service."""
@@ -153,9 +162,9 @@ class TranscoderPool:
         out: list[Effect] = []
         for output in outputs:
             match output:
-                case HopUpdate(number, hop, legs):
+                case HopUpdate(number):
                     if placement := self._placements.get(number):
-                        out.append(UpdateMedia(placement.hops[hop], legs))
+                        out += [UpdateMedia(placement.hops[one.hop], one.legs) for one in _hops(placement, output)]
                 case MemberLost(number, cause, failure):
                     if placement := self._placements.get(number):
                         out += self._given_up(placement, cause, failure, now)
@@ -245,9 +254,32 @@ class TranscoderPool:
         return out
 
     def _given_up(self, placement: Placement, cause: str, failure: str, now: float) -> list[Effect]:
-        """The member is done with it already."""
+        """The member is done with it already. Where it found no room, another one may have some."""
         answered = 0 not in placement.hops
+        if answered and failure == "pool-full" and (member := self._shelter(placement)) is not None:
+            return self._take_in(placement, member, cause, now)
         out = self._drop(placement)
         if answered:
             return [*out, MediaLost(placement.session, cause, failure)]
         return [*out, MediaRefused(placement.ticket, "no-transcoder", cause)]
+
+    def _shelter(self, placement: Placement) -> Transcoder | None:
+        """Who could carry a farm's session in the ports that it has: the local worker."""
+        if len(placement.hops) < 2 or not shelter.fits(placement.legs):
+            return None
+        return next((one for one in self.members if isinstance(one, LtiTranscoder) and one.refusal() is None), None)
+
+    def _take_in(self, placement: Placement, member: Transcoder, cause: str, now: float) -> list[Effect]:
+        placement.member = member
+        placement.spent |= sending_keys(placement.legs)
+        member.reserve(placement.number, now)
+        text = f"a session of a DSP farm goes on with {member.name}: {cause}"
+        told = Event("media.session.moved", Severity.WARNING, text, cause=cause)
+        return [told, MediaMoved(placement.session, cause)] if placement.legs != (None, None) else [told]
+
+
+def _hops(placement: Placement, update: HopUpdate) -> Sequence[HopUpdate]:
+    """What the hops of a session do: one that was made for two has two, whoever carries it now."""
+    if len(placement.hops) == placement.member.hops:
+        return (update,)
+    return shelter.hops(update.session, update.legs, placement.inside)

@@ -28,6 +28,7 @@ from cubeproxy.media.transcoders.words import (
     Refusal,
     SccpClose,
     SccpSend,
+    sending_keys,
 )
 from cubeproxy.protocols.errors import LocalProtocolError, RemoteProtocolError
 from cubeproxy.protocols.sccp import machine
@@ -37,7 +38,6 @@ from cubeproxy.protocols.sccp.messages import RegisterRequest
 from cubeproxy.protocols.sccp.registry import Message, Unknown
 from cubeproxy.protocols.sccp.server import FarmServer
 from cubeproxy.protocols.sccp.session import Stream, TranscoderSession
-from cubeproxy.protocols.suites import MasterKey
 from cubeproxy.protocols.values import Address, DeviceIdentity, Event, Severity, StreamSpec
 
 STREAMS = 2  # of a session
@@ -62,7 +62,7 @@ class Session:
     @property
     def renewed(self) -> bool:
         """No leg is to be protected with a key that another farm had."""
-        return not any(key.master in self.spent for key in _sending_keys(self.legs))
+        return not self.spent & sending_keys(self.legs)
 
 
 @dataclass(slots=True)
@@ -98,8 +98,11 @@ class SccpFarms:
             Capability.SECURE_BOTH,
             Capability.TWO_SUITES,
             Capability.DTMF,
+            Capability.CODECS,
+            Capability.PACKETISATION,
             Capability.DRAIN,
             Capability.REHOMING,
+            Capability.JOINS,
         }
     )
 
@@ -293,7 +296,7 @@ class SccpFarms:
         if not began:
             return []
         self.moved += 1
-        placed.spent.update(key.master for key in _sending_keys(placed.legs))
+        placed.spent |= sending_keys(placed.legs)
         return [*self._hops(placed), MemberMoved(placed.number, cause)]
 
     def _another(self, placed: Session) -> Farm | None:
@@ -308,7 +311,9 @@ class SccpFarms:
         if not given_up:
             return []
         kept = sum(placed.number in self._sessions for placed in given_up)
-        text = f"sessions that DSP farm {farm.server.name} carries no more: {len(given_up)}, of which {kept} go on"
+        text = (
+            f"DSP farm {farm.server.name} carries {len(given_up)} sessions no more, of which {kept} go on with others"
+        )
         severity = Severity.WARNING if kept == len(given_up) else Severity.ERROR
         fields = {"sessions": len(given_up), "moved": kept}
         return [Event("sccp.sessions.moved", severity, text, device=farm.server.name, cause=cause, fields=fields)]
@@ -343,10 +348,6 @@ class SccpFarms:
             HopUpdate(placed.number, 0, (first, inner[0])),
             HopUpdate(placed.number, 1, (inner[1], second)),
         ]
-
-
-def _sending_keys(legs: Legs) -> Iterator[MasterKey]:
-    return (leg.send_key for leg in legs if leg is not None and leg.send_key is not None)
 
 
 def _stream(spec: StreamSpec, inside: Address) -> Stream:

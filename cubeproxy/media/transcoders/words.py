@@ -17,6 +17,11 @@ from cubeproxy.protocols.values import Address, Event, StreamSpec
 Legs = tuple[StreamSpec | None, StreamSpec | None]
 
 
+def sending_keys(legs: Legs) -> frozenset[bytes]:
+    """The master keys that protect what we send."""
+    return frozenset(leg.send_key.master for leg in legs if leg is not None and leg.send_key is not None)
+
+
 class Capability(Enum):
     """What a member may be able to do beyond what every member must.
 
@@ -33,6 +38,7 @@ class Capability(Enum):
     PACKETISATION = "another packet period on either leg"
     REPORTS = "RTCP towards each leg, as SRTCP where it is secure"
     REHOMING = "calls survive the loss of what carries them"
+    JOINS = "a stream that keeps its key is joined beyond its first rollover"
     DRAIN = "it can be taken out of service while its calls go on"
 
 

@@ -15,8 +15,8 @@ from cubeproxy.protocols.sccp.media_messages import (
 from cubeproxy.protocols.sccp.messages import UnregisterRequest
 from cubeproxy.protocols.sccp.registry import encode
 from cubeproxy.protocols.suites import MasterKey, Suite
-from cubeproxy.protocols.values import Event, MediaLost, MediaMoved, StreamSpec
-from tests.media.transcoders.scene import CLEAR, NEXT, OURS, SECURE, THEIRS, Box, FakeFarm
+from cubeproxy.protocols.values import Codec, Event, MediaLost, MediaMoved, Need, StreamSpec
+from tests.media.transcoders.scene import CLEAR, CORE, NEXT, OURS, SECURE, THEIRS, Box, FakeFarm, config
 
 RENEWED = replace(SECURE, send_key=NEXT)
 
@@ -263,6 +263,64 @@ def test_the_limit_of_all_farms_counts_a_moving_call_once(sessions: int) -> None
     box.farm("OTHER", 1 + sessions)
     box.lose(1)
     assert box.events[-1] == MediaMoved(session, "DSP farm lost: reset by peer")
+
+
+def sheltered() -> tuple[Box, int]:
+    """A call on a farm, and room at the local worker by now."""
+    box = Box(config("CUBE", maximum_sessions=1))
+    box.farm("OTHER")
+    local = box.reserve()
+    session = box.reserve()
+    assert box.needs == [Need.CRYPTO, Need.RELAY, Need.RELAY]
+    box.release(local)
+    return box, session
+
+
+class TestTheLocalWorkerTakesIt:
+    def test_in_the_two_hops_that_it_has(self) -> None:
+        box, session = sheltered()
+        box.update(session)
+        box.lose(1)
+        assert box.events[-1] == MediaMoved(session, "DSP farm lost: reset by peer")
+        assert "media.session.moved" in [one.name for one in box.told]
+        box.update(session, RENEWED, CLEAR)
+        first, second = box.hops.values()
+        inside = (CORE, 18000 + 2 * session), (CORE, 16000 + 2 * (session + 1))
+        assert first == (replace(RENEWED, joins=True), StreamSpec(inside[1], CLEAR.codec, 0))
+        assert second == (StreamSpec(inside[0], CLEAR.codec, 0), CLEAR)
+        assert [member.capacity().in_use for member in box.pool.members] == [1, 0]
+        box.update(session, RENEWED, None)
+        assert list(box.hops.values()) == [(replace(RENEWED, joins=True), None), (None, None)]
+        box.release(session)
+        assert box.hops == {}
+        assert [member.capacity().in_use for member in box.pool.members] == [0, 0]
+
+    def test_never_with_a_key_that_a_farm_had(self) -> None:
+        box, session = sheltered()
+        box.update(session)
+        before = dict(box.hops)
+        box.lose(1)
+        box.update(session)
+        assert box.hops == before
+
+    def test_not_where_it_is_full_or_codecs_differ(self) -> None:
+        box, session = sheltered()
+        box.update(session)
+        box.reserve()
+        box.lose(1)
+        assert box.events[-1] == MediaLost(session, "DSP farm lost: reset by peer", "pool-full")
+        box, session = sheltered()
+        box.update(session, SECURE, replace(CLEAR, codec=Codec("pcma", 8000)))
+        box.lose(1)
+        assert isinstance(box.events[-1], MediaLost)
+
+    def test_unnoticed_before_there_are_streams(self) -> None:
+        box, session = sheltered()
+        events = list(box.events)
+        box.lose(1)
+        assert box.events == events
+        box.update(session)
+        assert next(iter(box.hops.values()))[0] == replace(SECURE, joins=True)
 
 
 def test_no_key_is_shown() -> None:
