@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cubeproxy.media.transcoders.sccp import MOVES
 from cubeproxy.protocols.sccp.media_messages import (
@@ -321,6 +323,61 @@ class TestTheLocalWorkerTakesIt:
         assert box.events == events
         box.update(session)
         assert next(iter(box.hops.values()))[0] == replace(SECURE, joins=True)
+
+
+STEPS = st.sampled_from(
+    ["reserve", "reserve", "update", "renew", "renew", "release", "lose", "farm", "fail", "mute", "speak", "tick"]
+)
+
+
+@given(st.lists(st.tuples(STEPS, st.integers(0, 3)), max_size=40))
+@settings(max_examples=150)
+def test_no_key_protects_the_streams_of_two_farms(steps: list[tuple[str, int]]) -> None:
+    """Farms come, fall silent, give calls up and go, in any order; no session is forgotten."""
+    box = Box()
+    every = [box.farm("XCODE"), box.farm("OTHER")]
+    held: dict[int, MasterKey] = {}
+    for number, (step, which) in enumerate(steps):
+        seen = len(box.events)
+        connections = sorted(box.farms)
+        session = sorted(held)[which % len(held)] if held else 0
+        connection = connections[which % len(connections)] if connections else 0
+        if step == "reserve" and (made := box.reserve()):
+            held[made] = MasterKey(Suite.AES_CM_128_HMAC_SHA1_80, made.to_bytes(2, "big") * 15)
+        elif step == "renew" and session:
+            held[session] = MasterKey(Suite.AES_CM_128_HMAC_SHA1_80, bytes((200, number)) * 15)
+        if step in ("update", "renew") and session:
+            box.update(session, replace(SECURE, send_key=held[session]), CLEAR)
+        elif step == "release" and session:
+            del held[session]
+            box.release(session)
+        elif step == "lose" and connection:
+            box.lose(connection)
+        elif step == "farm" and len(box.framers) < 12:
+            every.append(box.farm(("XCODE", "OTHER")[which % 2]))
+        elif step == "fail" and connection and box.farms[connection].channels.conferences:
+            broken = min(box.farms[connection].channels.conferences)
+            conference = box.farms[connection].channels.conferences.pop(broken)
+            gone = MediaTransmissionFailure(broken, conference.parties[0].number, "198.51.100.9", 0, 0)
+            box._from_farm(connection, [encode(gone, box.farms[connection].client.version)])
+        elif step in ("mute", "speak") and connection:
+            box.farms[connection].mute = step == "mute"
+        elif step == "tick":
+            box.ring((box.pool.deadline or box.now) + 0.1)
+        over = {event.session for event in box.events[seen:] if isinstance(event, MediaLost)}
+        held = {one: key for one, key in held.items() if one not in over}
+    streams: dict[bytes, set[int]] = {}
+    for farm in every:
+        for started in asked(farm):
+            if isinstance(started, StartMediaTransmission) and (key := started.encryption.master_key()):
+                streams.setdefault(key.master, set()).add(started.party)
+    assert all(len(parties) == 1 for parties in streams.values())
+    for one in held:
+        box.release(one)
+    assert box.hops == {}
+    assert box.pool.sessions == 0
+    assert box.pool.farms is not None
+    assert not box.pool.farms.sessions
 
 
 def test_no_key_is_shown() -> None:
