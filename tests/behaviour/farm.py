@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import Self
 
 from cubelab import data
-from tests.behaviour.stage import Stage, until
+from tests.behaviour.stage import Stage
+from tests.waiting import until
 
 
 class FarmProcess:

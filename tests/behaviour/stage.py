@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +20,7 @@ from cubelab.phone.phone import VirtualPhone
 from cubelab.phone.settings import PhoneSettings
 from cubelab.pki.lab import init_lab
 from cubelab.voice.pacer import Pacer
+from tests.waiting import until
 
 NUMBERS = {"1001": "SEP001122334455", "1002": "SEP001122334466"}
 ENDPOINT = "3001"  # a number of the cluster itself, which says 1000 Hz
@@ -128,13 +129,6 @@ def alive(pid: int) -> bool:
     except OSError:
         return False
     return state != "Z"
-
-
-async def until(condition: Callable[[], bool], patience: float = 10.0) -> None:
-    """Poll a condition; TimeoutError when it never holds."""
-    async with asyncio.timeout(patience):
-        while not condition():  # noqa: ASYNC110 - other processes set no event
-            await asyncio.sleep(0.02)
 
 
 async def silent(stage: Stage, *calls: VoiceCall) -> tuple[int, ...]:

@@ -10,7 +10,8 @@ import pytest
 
 from cubelab.agent.leg import State
 from cubelab.agent.voice_call import CallFailed
-from tests.behaviour.stage import Stage, until
+from tests.behaviour.stage import Stage
+from tests.waiting import until
 
 
 def test_calls_finish_and_new_ones_are_refused(tmp_path: Path) -> None:

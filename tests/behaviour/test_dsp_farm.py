@@ -13,7 +13,8 @@ from cubelab import data
 from cubelab.agent.leg import State
 from cubelab.agent.voice_call import CallFailed, VoiceCall
 from tests.behaviour.farm import FarmProcess
-from tests.behaviour.stage import Stage, silent, speak, until
+from tests.behaviour.stage import Stage, silent, speak
+from tests.waiting import until
 
 IOS = "sample-a.ios"
 

@@ -16,9 +16,10 @@ from cubelab.agent.leg import State
 from cubelab.agent.voice_call import VoiceCall
 from cubelab.audio.tones import listen
 from tests.behaviour.farm import FarmProcess
-from tests.behaviour.stage import Stage, silent, speak, until
+from tests.behaviour.stage import Stage, silent, speak
 from tests.behaviour.test_dsp_farm import changed, refused
 from tests.media import builds
+from tests.waiting import until
 
 TWO_SECONDS = 100  # packets
 PHONE_SAYS, CORE_SAYS = 440, 1000  # Hz

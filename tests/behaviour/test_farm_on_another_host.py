@@ -10,8 +10,9 @@ from pathlib import Path
 
 from cubelab import data
 from tests.behaviour.farm import FarmProcess
-from tests.behaviour.stage import Stage, until
+from tests.behaviour.stage import Stage
 from tests.behaviour.test_dsp_farm import IOS, assert_not_configured, changed, over, refused
+from tests.waiting import until
 
 CALL_MANAGER = (
     ("crypto pki trustpoint CUBE_SS\n",

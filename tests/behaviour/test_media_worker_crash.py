@@ -8,7 +8,8 @@ import signal
 from pathlib import Path
 
 from cubelab.agent.leg import State
-from tests.behaviour.stage import Stage, until
+from tests.behaviour.stage import Stage
+from tests.waiting import until
 
 
 def test_its_calls_end_with_a_cause_and_the_next_call_works(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from cubelab import data
 from cubelab.agent.voice_call import CallFailed
-from tests.behaviour.stage import ENDPOINT, Stage, until
+from tests.behaviour.stage import ENDPOINT, Stage
+from tests.waiting import until
 
 CALLS = 3
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from cubelab.agent.leg import State
 from cubelab.agent.voice_call import VoiceCall
 from cubelab.audio.tones import listen
-from tests.behaviour.stage import Stage, until
+from tests.behaviour.stage import Stage
 from tests.behaviour.test_dsp_farm import IOS, assert_not_configured, refused
 from tests.behaviour.transcoders.engine import RtpengineProcess
+from tests.waiting import until
 
 PHONE_SAYS, CORE_SAYS = 440, 1000  # Hz
 

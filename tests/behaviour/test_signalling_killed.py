@@ -6,7 +6,8 @@ import asyncio
 import signal
 from pathlib import Path
 
-from tests.behaviour.stage import Stage, alive, silent, speak, until
+from tests.behaviour.stage import Stage, alive, silent, speak
+from tests.waiting import until
 
 
 def test_audio_goes_on_without_loss(tmp_path: Path) -> None:

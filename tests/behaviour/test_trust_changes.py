@@ -18,7 +18,8 @@ from cubelab import data
 from cubelab.phone.phone import RegistrationFailed
 from cubelab.pki.lab import Identity, lab_at
 from cubeproxy.pki.enrol import authenticate, enrol_selfsigned, import_own, install_crl, read_key, read_pem
-from tests.behaviour.stage import Stage, until
+from tests.behaviour.stage import Stage
+from tests.waiting import until
 
 FIRST, SECOND = "1001", "1002"  # LSCs of CAPF_PUB and of CAPF_SUB
 

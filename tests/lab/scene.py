@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,6 +12,7 @@ from cubelab.pki.lab import DEVICES, Lab
 from cubelab.voice.pacer import Pacer
 from cubelab.voice.voice import Voice
 from cubeproxy.protocols.values import Transport
+from tests.waiting import until
 
 NODE = "127.51.1.11"
 PASSWORDS = {"1001": "first secret", "1002": "second secret", "1003": "third secret"}
@@ -75,9 +74,3 @@ class Scene:
 async def hears(voice: Voice, packets: int) -> None:
     """Wait until the voice has so many packets; a silent one ends in TimeoutError."""
     await until(lambda: len(voice.recording) >= packets)
-
-
-async def until(condition: Callable[[], bool], patience: float = 10.0) -> None:
-    async with asyncio.timeout(patience):
-        while not condition():  # noqa: ASYNC110 - what is waited for is in other objects
-            await asyncio.sleep(0.01)

@@ -8,7 +8,8 @@ import pytest
 
 from cubelab.phone.fleet import Fleet
 from cubeproxy.protocols.values import Transport
-from tests.lab.scene import PASSWORDS, Scene, until
+from tests.lab.scene import PASSWORDS, Scene
+from tests.waiting import until
 
 
 @pytest.mark.parametrize("transport", [Transport.TLS, Transport.UDP])

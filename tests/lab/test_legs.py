@@ -13,7 +13,7 @@ from cubeproxy.protocols.sip import digest
 from cubeproxy.protocols.sip.message import response_to
 from cubeproxy.protocols.sip.timers import Timers
 from cubeproxy.protocols.values import Target, Transport
-from tests.lab.scene import until
+from tests.waiting import until
 
 FAST = Timers(t1=0.01, t2=0.04, t4=0.05, d=0.1)
 

@@ -14,7 +14,8 @@ from cubelab.voice.negotiation import PLAIN, SECURE, VoiceProfile
 from cubelab.voice.voice import VoiceFault
 from cubeproxy.protocols.suites import Suite
 from cubeproxy.protocols.values import Transport
-from tests.lab.scene import Scene, hears, until
+from tests.lab.scene import Scene, hears
+from tests.waiting import until
 
 TONE_1, TONE_2 = PALETTE[0], PALETTE[3]
 

@@ -36,6 +36,7 @@ from tests.server.farm_hosts import CUBE_HOST, SECURE, FarmHost, put, registerin
 from tests.server.media_lab import PATIENCE, Station, exchange
 from tests.server.test_transcoding import Box, flowing, registered, running, talk
 from tests.transport.pki import OTHER_CA, issue, rsa_key
+from tests.waiting import until
 
 HOSTS = ("127.0.44.11", "127.0.44.12", "127.0.44.13")
 
@@ -55,12 +56,6 @@ def hosts(folder: Path, *sessions: int) -> list[FarmHost]:
         FarmHost(folder / f"farm{number}", f"FARM{number}", HOSTS[number - 1], size)
         for number, size in enumerate(sessions, 1)
     ]
-
-
-async def until(done: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not done():  # noqa: ASYNC110 - logs and machines set no event
-            await asyncio.sleep(0.01)
 
 
 async def all_in(farms: list[Registration], box: Box) -> None:

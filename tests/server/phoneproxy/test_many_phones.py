@@ -14,10 +14,10 @@ import pytest
 from cubeproxy.protocols.tftp import Pace
 from cubeproxy.protocols.trustlist import validate_list, validate_signed
 from cubeproxy.server.phoneproxy.fetch import Fetcher, FetchFailed
-from tests.behaviour.stage import until
 from tests.phoneproxy.samples import CONFIG as SAMPLE
 from tests.server.phoneproxy.bench import Bench
 from tests.server.phoneproxy.test_files import RING
+from tests.waiting import until
 
 PATIENT = Pace(first=0.25, last=1.0, tries=20, session=120)
 SESSIONS = 50
