@@ -55,8 +55,11 @@ TICK = 0.25  # s between two looks at lease and idle sessions
 MAX_DESCRIPTORS = 4
 
 Receive = Callable[[int, bytes, Address, float], "tuple[bytes, Address] | None"]
-# what one descriptor needs: how to read it, who takes the datagram, as which leg, how the answer leaves, and who counts
-Port = tuple[Callable[[int], "tuple[bytes, Address]"], Receive, int, Callable[[bytes, Address], int], Words]
+More = list["tuple[bytes, Address]"]
+# what one descriptor needs: how to read it, who takes the datagram, as which leg, how the answer leaves, who counts,
+# and where further ones for the same way are
+Port = tuple[Callable[[int], "tuple[bytes, Address]"], Receive, int, Callable[[bytes, Address], int], Words, More]
+NO_MORE: More = []
 
 
 class Call:
@@ -112,6 +115,8 @@ class Worker:
             if now >= next_look:
                 next_look = now + TICK
                 self._look(now)
+        for session in list(self.calls):
+            self._close(Close(session), [], time.monotonic())
 
     def _serve(self, events: list[tuple[int, int]], now: float) -> None:
         """Commands first, then one datagram from every port that has one.
@@ -127,7 +132,7 @@ class Worker:
             port = ports.get(descriptor)
             if port is None:
                 continue  # closed by one of these commands
-            read, receive, leg, send, words = port
+            read, receive, leg, send, words, more = port
             try:
                 datagram, source = read(MAX_DATAGRAM)
             except OSError:
@@ -136,6 +141,8 @@ class Worker:
                 out = receive(leg, datagram, source, now)
                 if out is not None:
                     send(*out)
+                while more:
+                    send(*more.pop(0))
             except OSError:
                 words[UNSENT] += 1  # no room, no route or nobody there: a packet lost, and that is all
             except Exception as error:  # a packet never ends a call, nor a mistake of ours all calls
@@ -204,7 +211,8 @@ class Worker:
             read = sock.recvfrom if sock.family == socket.AF_INET else _short_addresses(sock)
             receive: Receive = session.receive_rtcp if rtcp else session.receive
             sink = sockets[2 - 2 * leg + rtcp]
-            self._ports[sock.fileno()] = (read, receive, leg, sink.sendto, session.legs[1 - leg].words)
+            more = session.more[leg] if isinstance(session, CodingSession) and not rtcp else NO_MORE
+            self._ports[sock.fileno()] = (read, receive, leg, sink.sendto, session.legs[1 - leg].words, more)
             self._epoll.register(sock.fileno(), select.EPOLLIN)
 
     def _update(self, command: Update, _descriptors: list[int], now: float) -> None:
@@ -212,9 +220,10 @@ class Worker:
         if call is not None:
             call.session.update(command.legs, now)
 
-    def _close(self, command: Close, _descriptors: list[int], _now: float) -> None:
+    def _close(self, command: Close, _descriptors: list[int], now: float) -> None:
         call = self.calls.pop(command.session, None)
         if call is not None:
+            self._tell_call(call, now, last=True)
             if isinstance(call.session, CodingSession):
                 call.session.close()
                 self._coding.pop(command.session)
@@ -286,9 +295,12 @@ class Worker:
     def _tell(self, now: float) -> None:
         """Send the reports that are due."""
         for call in self.calls.values():
-            for leg, datagram, peer, muxed in call.session.reports(now):
-                with contextlib.suppress(OSError):  # no room or no route: a report lost
-                    call.sockets[2 * leg + (not muxed)].sendto(datagram, peer)
+            self._tell_call(call, now)
+
+    def _tell_call(self, call: Call, now: float, *, last: bool = False) -> None:
+        for leg, datagram, peer, muxed in call.session.reports(now, last=last):
+            with contextlib.suppress(OSError):  # no room or no route: a report lost
+                call.sockets[2 * leg + (not muxed)].sendto(datagram, peer)
 
 
 def _receive(seam: socket.socket) -> tuple[bytes, list[int]]:
