@@ -204,11 +204,14 @@ class Session:
             Reporter(self.legs[1], second, first, interval, now, wall),
         )
 
-    def reports(self, now: float) -> list[tuple[int, bytes, Address, bool]]:
-        """What is to be told now: leg, datagram, where to, and whether it leaves by the port of the packets."""
+    def reports(self, now: float, *, last: bool = False) -> list[tuple[int, bytes, Address, bool]]:
+        """What is to be told now: leg, datagram, where to, and whether it leaves by the port of the packets.
+
+        `last` is for the end of the session: both legs take leave.
+        """
         due = []
         for number, reporter in enumerate(self._reporters):
-            report = None if self._directions[number].opaque else reporter.report(now)
+            report = None if self._directions[number].opaque else reporter.report(now, last=last)
             if report is not None:
                 due.append((number, *report, reporter.leg.muxed))
         return due

@@ -169,15 +169,19 @@ class Reporter:
 
     # what we tell
 
-    def report(self, now: float) -> tuple[bytes, Address] | None:
-        """A report, when it is time for one and there is something to tell, and where it goes."""
-        if now < self._next:
+    def report(self, now: float, *, last: bool = False) -> tuple[bytes, Address] | None:
+        """A report, when it is time for one and there is something to tell, and where it goes.
+
+        The `last` one is due at once, and takes leave (RFC 3550 6.3.7).
+        """
+        if now < self._next and not last:
             return None
         self._next = now + self._draw()
         leg, words, target = self.leg, self.leg.words, self.target
         if target is None or not (words[SENT] or words[RECEIVED]):
             return None
-        compound = serialise(self._compose(now), SourceDescription(self._ssrc, self._cname))
+        leave = [Goodbye([self._ssrc])] if last else []
+        compound = serialise(self._compose(now), SourceDescription(self._ssrc, self._cname), *leave)
         if leg.spec is not None and leg.spec.send_key is not None:
             try:
                 compound = leg.protect_rtcp(compound)

@@ -144,8 +144,8 @@ class NativeSession:
         self.hook.tell(b"T" + struct.pack("!I", round(interval * 1000)) + _time(now) + _time(wall))
         self._muxed = [False, False]
 
-    def reports(self, now: float) -> list[tuple[int, bytes, Address, bool]]:
-        answers = [self.hook.ask(b"Q" + bytes((leg,)) + _time(now)) for leg in (0, 1)]
+    def reports(self, now: float, *, last: bool = False) -> list[tuple[int, bytes, Address, bool]]:
+        answers = [self.hook.ask(b"Q" + bytes((leg, last)) + _time(now)) for leg in (0, 1)]
         return [(leg, *_addressed(answer), self._muxed[leg]) for leg, answer in enumerate(answers) if answer]
 
     def receive_rtcp(self, leg: int, datagram: bytes, source: Address, now: float) -> tuple[bytes, Address] | None:

@@ -279,6 +279,23 @@ def test_a_goodbye_ends_a_source_and_no_call() -> None:
     assert line.due()[0].block.last_sr == 0
 
 
+@pytest.mark.parametrize("make", [secure, clear])
+def test_both_legs_take_leave_at_the_end(make: Callable[[], Reported]) -> None:
+    """RFC 3550 6.3.7: at once, with a last report; and not when nothing was ever sent."""
+    silent, line = make(), make()
+    assert silent.session.reports(silent.now, last=True) == []
+    line.talk(0, 2)
+    line.talk(1, 3)
+    told = [
+        (leg, line.phones[leg].told(datagram)) for leg, datagram, *_rest in line.session.reports(line.now, last=True)
+    ]
+    assert [leg for leg, _reports in told] == [0, 1]
+    for leg, (report, _name, leave) in told:
+        assert isinstance(report, SenderReport)
+        assert report.packets == (3, 2)[leg]
+        assert leave == Goodbye([report.ssrc])
+
+
 class TestWhatIsBelieved:
     def test_a_report_of_another_key_is_not(self) -> None:
         line = secure()

@@ -21,7 +21,7 @@ async def hold(order: dict[str, object]) -> None:
         (order["first"], order["last"]),  # type: ignore[arg-type]
         lease=order["lease"],  # type: ignore[arg-type]
         idle=order["idle"],  # type: ignore[arg-type]
-        heartbeat=0.05,
+        heartbeat=0.25,  # a worker that gets no core for two seconds is not hung
     )
     await service.start()
     answer: dict[str, object] = {"workers": list(service.workers.values())}

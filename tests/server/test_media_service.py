@@ -12,7 +12,7 @@ import struct
 
 import pytest
 
-from cubeproxy.protocols.rtcp import ReceiverReport, SenderReport, SourceDescription
+from cubeproxy.protocols.rtcp import Goodbye, ReceiverReport, SenderReport, SourceDescription
 from cubeproxy.protocols.values import (
     MediaLost,
     MediaRefused,
@@ -375,6 +375,11 @@ async def test_terminated_rtcp_is_answered_on_each_leg_and_never_forwarded() -> 
         assert all(each.rtcp_sent and not each.rtcp_dropped for each in counted)
         assert silent(access.rtp)
         assert silent(core.rtp)
+        lab.service.handle(ReleaseMedia(call.session))
+        for station in call.stations:
+            while len(last := station.told(station.rtcp.recv(2048))) == 2:
+                pass
+            assert isinstance(last[2], Goodbye)
 
 
 @live

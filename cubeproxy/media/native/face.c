@@ -82,10 +82,10 @@ int engine_session_receive(struct session *session, int leg, int rtcp, struct fa
     return 1;
 }
 
-int engine_session_report(struct session *session, int leg, struct face_datagram *datagram, double now)
+int engine_session_report(struct session *session, int leg, struct face_datagram *datagram, double now, int last)
 {
     const struct address *to;
-    size_t length = session_report(session, leg & 1, datagram->data, &to, now);
+    size_t length = session_report(session, leg & 1, datagram->data, &to, now, last);
     if (length)
         write_datagram(datagram, datagram->data, length, to);
     return length != 0;

@@ -33,7 +33,7 @@ FACE const char *engine_session_update(struct session *session, const uint8_t *m
 FACE int engine_session_report_every(struct session *session, double interval, double now, double wall);
 /* `datagram` holds what came and from whom, then what goes out and to whom; true when something does. */
 FACE int engine_session_receive(struct session *session, int leg, int rtcp, struct face_datagram *datagram, double now);
-FACE int engine_session_report(struct session *session, int leg, struct face_datagram *datagram, double now);
+FACE int engine_session_report(struct session *session, int leg, struct face_datagram *datagram, double now, int last);
 FACE int engine_session_muxed(const struct session *session, int leg);
 FACE const uint64_t *engine_session_words(const struct session *session, int leg);
 

@@ -60,7 +60,7 @@ static void feed(struct session *session, int what, const uint8_t *data, size_t 
     else if ((what & 3) == REPORT)
         session_receive_rtcp(session, leg, &datagram, &source, now);
     else
-        session_report(session, leg, copy, &to, now);
+        session_report(session, leg, copy, &to, now, what >> 3 & 1);
     free(copy);
 }
 

@@ -7,7 +7,7 @@
  *   'C'  the answer is the words of both legs, in network order
  *   'R'  leg, whether what it sends, SSRC, index: go on after that index; no answer
  *   'T'  interval (32-bit, ms), time, time of day (64-bit, ns): terminate RTCP; no answer
- *   'Q'  leg, time: the answer is empty, or address and report
+ *   'Q'  leg, whether it is the last, time: the answer is empty, or address and report
  *   'K'  suite, label, octets, master key and salt: the answer is the session key derived (RFC 3711 4.3)
  *   'P'  index, suite, master key and salt, packet with a bare header: the answer is the packet protected
  *   'V'  the same for a protected packet: the answer is the clear one, or empty when the tag does not verify
@@ -141,8 +141,8 @@ static void report(struct reader *reader)
 {
     uint8_t data[MAX_REPORT + TAIL_ROOM], out[MAX_FRAME];
     const struct address *to;
-    int leg = (int)read_number(reader, 1) & 1;
-    size_t length = session_report(&session, leg, data, &to, read_time(reader)), size = 0;
+    int leg = (int)read_number(reader, 1) & 1, last = (int)read_number(reader, 1);
+    size_t length = session_report(&session, leg, data, &to, read_time(reader), last), size = 0;
     if (length) {
         size = write_peer(out, to);
         memcpy(out + size, data, length);

@@ -48,7 +48,7 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {  # name: result, argument
     "engine_session_update": (_TEXT, (_POINTER, _TEXT, _SIZE, _DOUBLE)),
     "engine_session_report_every": (_INT, (_POINTER, _DOUBLE, _DOUBLE, _DOUBLE)),
     "engine_session_receive": (_INT, (_POINTER, _INT, _INT, _PACKET, _DOUBLE)),
-    "engine_session_report": (_INT, (_POINTER, _INT, _PACKET, _DOUBLE)),
+    "engine_session_report": (_INT, (_POINTER, _INT, _PACKET, _DOUBLE, _INT)),
     "engine_session_muxed": (_INT, (_POINTER, _INT)),
     "engine_session_words": (ctypes.POINTER(ctypes.c_uint64 * LEG_WORDS), (_POINTER, _INT)),
     "engine_parse": (_TEXT, (_TEXT, _SIZE)),
@@ -120,10 +120,10 @@ class NativeSession:
         if not self._calls.engine_session_report_every(self._session, interval, now, wall):
             raise MemoryError
 
-    def reports(self, now: float) -> list[tuple[int, bytes, Address, bool]]:
+    def reports(self, now: float, *, last: bool = False) -> list[tuple[int, bytes, Address, bool]]:
         due = []
         for leg in (0, 1):
-            if self._calls.engine_session_report(self._session, leg, self._datagram, now):
+            if self._calls.engine_session_report(self._session, leg, self._datagram, now, last):
                 due.append((leg, *self._take(), bool(self._calls.engine_session_muxed(self._session, leg))))
         return due
 

@@ -243,16 +243,21 @@ static uint8_t *write_name(const struct reporter *reporter, uint8_t *out)
     return finish_packet(out, SOURCE_DESCRIPTION, 1, octets);
 }
 
-size_t reporter_report(struct reporter *reporter, uint8_t *out, const struct address **to, double now)
+size_t reporter_report(struct reporter *reporter, uint8_t *out, const struct address **to, double now, int last)
 {
     struct leg *leg = reporter->leg;
-    if (now < reporter->next)
+    if (now < reporter->next && !last)
         return 0;
     reporter->next = now + draw_pause(reporter);
     *to = find_target(reporter);
     if (!*to || !(leg->words[SENT] || leg->words[RECEIVED]))
         return 0;
-    size_t length = (size_t)(write_name(reporter, write_report(reporter, out, now)) - out);
+    uint8_t *end = write_name(reporter, write_report(reporter, out, now));
+    if (last) {
+        put32(end + 4, reporter->ssrc);
+        end = finish_packet(end, GOODBYE, 1, 8);
+    }
+    size_t length = (size_t)(end - out);
     if (leg->spec.has_send_key && !(leg->sender && srtcp_protect(leg->sender, out, &length)))
         return 0;
     word_add(leg->words, RTCP_SENT, 1);

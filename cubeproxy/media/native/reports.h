@@ -33,7 +33,7 @@ void reporter_renegotiated(struct reporter *reporter, int moved);
 void reporter_receive(struct reporter *reporter, uint8_t *datagram, size_t length, const struct address *source, double now);
 
 /* The octets of a report written to `out` (MAX_REPORT + TAIL_ROOM), 0 when there is none to be sent now. `to` is
- * where it goes. */
-size_t reporter_report(struct reporter *reporter, uint8_t *out, const struct address **to, double now);
+ * where it goes. The `last` one is due at once, and takes leave (RFC 3550 6.3.7). */
+size_t reporter_report(struct reporter *reporter, uint8_t *out, const struct address **to, double now, int last);
 
 #endif

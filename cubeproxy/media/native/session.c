@@ -242,9 +242,9 @@ int session_report_every(struct session *session, double interval, double now, d
     return 1;
 }
 
-size_t session_report(struct session *session, int leg, uint8_t *out, const struct address **to, double now)
+size_t session_report(struct session *session, int leg, uint8_t *out, const struct address **to, double now, int last)
 {
     if (!session->reporters || session->directions[leg].opaque)
         return 0;
-    return reporter_report(&session->reporters[leg], out, to, now);
+    return reporter_report(&session->reporters[leg], out, to, now, last);
 }

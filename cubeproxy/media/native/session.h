@@ -46,7 +46,8 @@ int session_receive_rtcp(struct session *session, int leg, struct datagram *data
 /* Terminate RTCP from now on instead of dropping it: see reports.h. To be called before any update. False when there is no
  * memory. */
 int session_report_every(struct session *session, double interval, double now, double wall);
-/* A leg's report, written to `out` (MAX_REPORT + TAIL_ROOM octets); 0 when there is none to be sent now. */
-size_t session_report(struct session *session, int leg, uint8_t *out, const struct address **to, double now);
+/* A leg's report, written to `out` (MAX_REPORT + TAIL_ROOM octets); 0 when there is none to be sent now. The `last` one
+ * is due at once, and takes leave. */
+size_t session_report(struct session *session, int leg, uint8_t *out, const struct address **to, double now, int last);
 
 #endif

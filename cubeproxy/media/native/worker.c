@@ -60,12 +60,16 @@ void port_gone(struct port *port)
     }
 }
 
+static void tell_call(struct call *call, double now, int last);
+
 static void call_close(struct worker *worker, struct call **place)
 {
     struct call *call = *place;
     *place = call->next;
     worker->sessions--;
     call->held++; /* ours, until all are told */
+    if (worker->interval > 0)
+        tell_call(call, clock_now(), 1);
     for (int number = 0; number < PORTS; number++) {
         struct port *port = &call->ports[number];
         if (port->fd < 0)
@@ -140,12 +144,12 @@ static double silent_since(struct call *call, double now)
 
 /* --- reports */
 
-static void tell_call(struct call *call, double now)
+static void tell_call(struct call *call, double now, int last)
 {
     uint8_t data[MAX_REPORT + TAIL_ROOM];
     const struct address *to;
     for (int leg = 0; leg < 2; leg++) {
-        size_t length = session_report(&call->session, leg, data, &to, now);
+        size_t length = session_report(&call->session, leg, data, &to, now, last);
         const struct port *port = &call->ports[2 * leg + !call->session.legs[leg].muxed];
         if (length) /* without room or route a report is lost, and that is all */
             sendto(port->fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL, &to->any, address_length(to));
@@ -161,7 +165,7 @@ static void tell(struct worker *worker, double now)
     worker->told_at = due < BUCKETS ? worker->told_at + count / pace : now;
     for (; count; count--)
         for (struct call *call = worker->calls[worker->next_report++ % BUCKETS]; call; call = call->next)
-            tell_call(call, now);
+            tell_call(call, now, 0);
 }
 
 /* --- the seam */
