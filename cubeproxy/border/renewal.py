@@ -75,9 +75,9 @@ class Renewal:
             self.look(now)
 
     def receive(self, event: Input, argument: Any, now: float) -> None:
-        row = TRANSITIONS.get((self.state, event))
-        if row is not None:  # a late answer or alarm of something that has ended otherwise
-            action, self.state = row
+        """Apply one input; after the end nothing matters any more. A missing pair is a bug of ours."""
+        if self.state is not State.OVER:
+            action, self.state = TRANSITIONS[self.state, event]
             action(self, argument, now)
 
     # --- the waiter of its re-INVITE --------------------------------------------------------------
@@ -147,6 +147,7 @@ class Renewal:
 
     def ask(self, _argument: float, now: float) -> None:
         call = self._call
+        call.calls.user.alarms.cancel((self, "look"))
         leg = call.legs[self._index]
         dialog = self._dialog = leg.dialog
         if dialog is None or dialog.state is DialogState.TERMINATED:
