@@ -8,12 +8,16 @@ import select
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from cubelab.audio.tones import Hearing, strongest, tone
+from cubeproxy.media.codecs import table
 from cubeproxy.protocols import g711
 from cubeproxy.protocols.rtcp import SenderReport
 from cubeproxy.protocols.suites import MasterKey
 from cubeproxy.protocols.values import Address, Codec, StreamSpec
+from tests.media.coding.ends import judge
+from tests.media.coding.signals import pcm
 from tests.media.phones import PCMU, Heard, inbound, outbound
 from tests.server.media_lab import PATIENCE, Station
 
@@ -30,7 +34,20 @@ class Speech:
     decode: Callable[[bytes], array[int]]
 
 
+def coded(name: str) -> Speech:
+    """By the product's encoder, and a decoder that is not. Of wideband speech every other sample is judged."""
+    encoder, (decode, rate) = table.encoder(Codec(name, 8000), 20), judge(name)
+    step = rate // 8000
+    return Speech(
+        lambda samples: encoder.encode(array("h", (one for one in samples for _ in range(step)))),
+        lambda payload: pcm(decode(payload)[::step]),
+    )
+
+
 SPEECH: dict[str, Callable[[], Speech]] = {
+    "g722": lambda: coded("g722"),
+    "g729": lambda: coded("g729"),
+    "g726-32": lambda: coded("g726-32"),
     "pcmu": lambda: Speech(g711.encode_ulaw, g711.decode_ulaw),
     "pcma": lambda: Speech(g711.encode_alaw, g711.decode_alaw),
 }
@@ -64,6 +81,15 @@ class Caller(Station):
         }  # fmt: skip
         return super().spec(**(fields | changes))
 
+    def say(self, payload: bytes = b"", **details: Any) -> bytes:
+        """The next packet, by default of this end's codec and with silence in it."""
+        self.timestamp += 8 * self.ptime - 160  # what `Phone` adds is for 20 ms
+        details.setdefault("payload_type", self.payload_type)
+        return super().say(payload or self.speech.encode(array("h", bytes(16 * self.ptime))), **details)
+
+    def send(self, to: Address, payload: bytes = b"") -> None:
+        self.rtp.sendto(self.say(payload), to)
+
     def change_own_key(self, ours: MasterKey) -> None:
         """What this end sends begins anew under another key; what it hears goes on."""
         self.ours, self._out = ours, outbound(ours)
@@ -72,10 +98,12 @@ class Caller(Station):
         """What this end hears comes under another key; what it says goes on."""
         self.theirs, self._in = theirs, inbound(theirs)
 
-    def skip(self, packets: int, to: Address) -> None:
-        """Go on so many sequence numbers later, with a packet in each quarter of their space."""
+    async def skip(self, packets: int, to: Address, listener: Caller) -> None:
+        """Go on so many sequence numbers later, with a packet in each quarter of their space that must be heard."""
         for step in range(0, packets, 0x4000):
+            listener.deafen()
             self.rtp.sendto(self.say(step=min(0x4000, packets - step), payload_type=self.payload_type), to)
+            await listener.hear_one()
 
     async def speak(self, to: Address, seconds: float) -> None:
         """Say the tone at the pace of real speech."""

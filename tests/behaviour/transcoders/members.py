@@ -21,6 +21,8 @@ from tests.behaviour.transcoders.engine import RtpengineProcess
 from tests.server import test_transcoding as lab
 from tests.server.media_lab import PATIENCE
 
+CODECS = ["g711ulaw", "g711alaw", "g722-64", "g729ar8"]  # of a profile
+
 
 class Member(ABC):
     """`carriers`: whether sessions are carried by something that can be absent while the service runs."""
@@ -80,7 +82,7 @@ class Lti(Member):
     carriers = False
 
     def config(self, sessions: int) -> Config:
-        given = lab.router("CUBE", maximum_sessions=sessions)
+        given = lab.router("CUBE", maximum_sessions=sessions, codecs=CODECS, universal=True)
         given.telephony = None  # no farm beside it
         return given
 
@@ -98,7 +100,7 @@ class Farm(Member):
         self.draining: list[asyncio.Future[None]] = []
 
     def config(self, sessions: int) -> Config:
-        return lab.router(maximum_sessions=sessions)
+        return lab.router(maximum_sessions=sessions, codecs=CODECS, universal=True)
 
     @contextlib.asynccontextmanager
     async def carrier(self, bench: Bench, name: str = "") -> AsyncIterator[None]:
@@ -133,6 +135,7 @@ class Rtpengine(Member):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.engine = RtpengineProcess(folder)
+        self.other = RtpengineProcess(folder, host="127.0.71.10")
 
     def config(self, sessions: int) -> Config:
         given = lab.router()
@@ -141,8 +144,8 @@ class Rtpengine(Member):
 
     @contextlib.asynccontextmanager
     async def service(self, sessions: int = 8, **settings: Any) -> AsyncIterator[Bench]:
-        engine = EngineSettings(self.engine.control, sessions=sessions)
-        async with super().service(sessions, engines=[engine], **settings) as bench:
+        engines = [EngineSettings(each.control, sessions=sessions) for each in (self.engine, self.other)]
+        async with super().service(sessions, engines=engines, **settings) as bench:
             yield bench
 
     @contextlib.asynccontextmanager
@@ -150,6 +153,17 @@ class Rtpengine(Member):
         async with self.engine:
             await until(lambda: bench.member.refusal() is None)
             yield
+
+    @contextlib.asynccontextmanager
+    async def another(self, bench: Bench) -> AsyncIterator[None]:
+        engines = bench.service.pool.engines
+        assert engines is not None
+        async with self.other:
+            await until(lambda: engines.engines[1].up)
+            yield
+
+    async def lose(self, bench: Bench) -> None:
+        await self.engine.stop()
 
     async def drain(self, bench: Bench) -> None:
         engines = bench.service.pool.engines

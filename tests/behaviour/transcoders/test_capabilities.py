@@ -14,15 +14,12 @@ ALL = frozenset(Capability)
 # What a member does not declare, each with its reason.
 GAPS: dict[str, dict[Capability, str]] = {
     "LTI": {
-        C.CODECS: "the media worker passes payloads on as they are",
-        C.PACKETISATION: "the media worker sends a packet for a packet",
+        C.JOINS: "it has every stream from its beginning, for its calls do not move",
         C.REHOMING: "the worker is of this box: when it dies, the ports of the call die with it",
         C.DRAIN: "it is the proxy's own worker: it drains with the proxy, never alone",
     },
     "SCCP": {
         C.GCM_256: "SCCP's MediaEncryption has 16 octets for a key",
-        C.CODECS: "the farm's media worker passes payloads on as they are",
-        C.PACKETISATION: "the farm's media worker sends a packet for a packet",
         C.REPORTS: "the vendor's farm bridges no SRTCP to RTCP (15.2M)",
     },
     "rtpengine": {
@@ -30,7 +27,7 @@ GAPS: dict[str, dict[Capability, str]] = {
         C.DTMF: "an rtpengine maps no payload types unless it transcodes",
         C.CODECS: "an rtpengine is told of one codec for both legs",
         C.PACKETISATION: "an rtpengine passes packets on as they come",
-        C.REHOMING: "an engine cannot find the rollover counter of a phone that keeps its key",
+        C.JOINS: "an engine begins every stream at rollover counter 0, and cannot be told another",
     },
 }
 
