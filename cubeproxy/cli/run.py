@@ -59,7 +59,9 @@ def command(
         list[str] | None,
         typer.Option(envvar="CUBEPROXY_RTPENGINE", metavar="HOST:PORT[,weight=N][,sessions=N]", help=RTPENGINE_HELP),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Media worker processes.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Media loops, each a process: calls are spread over them.")
+    ] = 1,
     drain: Annotated[float, typer.Option(min=0, help="Seconds that calls may go on after SIGTERM.")] = 60.0,
     lease: Annotated[
         float, typer.Option(min=1, help="Seconds that audio goes on should the signalling process die.")

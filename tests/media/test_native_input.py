@@ -5,11 +5,15 @@ Best run with the sanitizers (`make sanitize`); the answers are checked either w
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cubeproxy.media.commands import Update, encode
+from cubeproxy.media.native.library import Engine
 from cubeproxy.protocols.suites import MasterKey, Suite
 from cubeproxy.protocols.values import Codec, StreamSpec
 
@@ -53,19 +57,34 @@ def _built() -> None:
         pytest.skip(builds.missing())
 
 
+def through_hook() -> Any:
+    return NativeSession(builds.worker())
+
+
+def in_process() -> Any:
+    return Engine(builds.worker("library")).session()
+
+
+@pytest.mark.parametrize("make", [through_hook, in_process])
 @SLOW
-@given(legs=st.tuples(SPECS, SPECS), datagrams=st.lists(st.binary(max_size=2048), max_size=8))
+@given(legs=st.tuples(SPECS, SPECS), datagrams=st.lists(st.binary(max_size=2048), max_size=8), reports=st.booleans())
 def test_every_negotiation_is_obeyed_and_every_datagram_survived(
-    legs: tuple[StreamSpec | None, StreamSpec | None], datagrams: list[bytes]
+    make: Callable[[], Any], legs: tuple[StreamSpec | None, StreamSpec | None], datagrams: list[bytes], reports: bool
 ) -> None:
-    session = NativeSession(builds.worker())
+    session = make()
+    if reports:
+        session.report_every(0.01, 1.0, 1e9)
     session.update(legs, 1.0)
     for number, datagram in enumerate(datagrams):
         for leg in (0, 1):
             session.receive(leg, datagram, ("127.0.0.1", 4000), 1.0 + number)
             session.receive(leg, b"\x80\x00" + datagram, ("::1", 5000), 1.0 + number)
             session.receive_rtcp(leg, datagram, ("127.0.0.1", 4001), 1.0 + number)
-    assert session.hook.end() == ""
+            session.receive_rtcp(leg, b"\x81\xc8" + datagram, ("127.0.0.1", 4001), 1.0 + number)
+        if reports:
+            session.reports(2.0 + number)
+    if isinstance(session, NativeSession):
+        assert session.hook.end() == ""
 
 
 @SLOW
