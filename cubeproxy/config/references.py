@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from cubeproxy.config.commands.shared import LAST_HEADER_LIST
-from cubeproxy.config.model import Config, DialPeer, DspfarmProfile, SrtpPolicy
+from cubeproxy.config.model import Config, DialPeer, DspfarmProfile, Personality, SrtpPolicy
 from cubeproxy.protocols.values import Event, Severity
 
 
@@ -124,10 +124,23 @@ def _dial_peer(config: Config, peer: DialPeer) -> Iterator[Event]:
         known = config.keepalive_profiles
         yield from _unknown(where, "keepalive profile", peer.keepalive.tag, known, "voice class sip-options-keepalive")
     yield from _bound(config, where, peer.bind_control, peer.bind_media)
+    yield from _srtp_words(config, peer, where)
     if not peer.protocol_sipv2:
         yield _incomplete(where, "has no session protocol: H.323 is the default", "`session protocol sipv2`")
     if not peer.target and not peer.server_group:
         yield _incomplete(where, "has no session target: no call goes out by it", "`session target ipv4:A.B.C.D`")
+
+
+def _srtp_words(config: Config, peer: DialPeer, where: str) -> Iterator[Event]:
+    """SRTP commands that do less than their reader may think (vendor: SRTP-RTP interworking; srtp-auth)."""
+    core = peer.phone_proxy is None and peer.target != "registrar"
+    negotiates = peer.srtp_negotiate_cisco or config.voice.srtp_negotiate_cisco
+    if core and config.phone_proxies and _srtp(config, peer) is SrtpPolicy.FALLBACK and not negotiates:
+        fix = "`voice-class sip srtp negotiate cisco`; `srtp fallback` alone is for peers other than CUCM"
+        yield _incomplete(where, "falls back to RTP without telling CUCM that it may", fix)
+    if config.personality is Personality.IOSXE and (peer.srtp_auth or config.voice.srtp_auth):
+        fix = "`voice class srtp-crypto N`, and `voice-class sip srtp-crypto N`"
+        yield _incomplete(where, "has srtp-auth, which does nothing from IOS XE 16.5.1b on", fix)
 
 
 def _pass_thru(config: Config) -> Iterator[Event]:

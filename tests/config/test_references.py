@@ -86,6 +86,26 @@ def test_pass_thru_on_one_side_is_told(voice: str, first: str, second: str, foun
     assert all("both dial peers" in event.fix for event in events)
 
 
+PROXY = "voice service voip\n allow-connections sip to sip\nvoice-phone-proxy P\n complete\n"
+PEERS = "dial-peer voice 1 voip\n session protocol sipv2\n session target ipv4:198.51.100.11\n{}"
+
+
+@pytest.mark.parametrize(
+    ("version", "line", "fix"),
+    [
+        ("15.7", " srtp fallback\n", "srtp negotiate cisco"),
+        ("15.7", " srtp fallback\n voice-class sip srtp negotiate cisco\n", ""),
+        ("15.7", " srtp\n", ""),
+        ("15.7", " srtp fallback\n session target registrar\n", ""),
+        ("17.9", " srtp\n voice-class sip srtp-auth sha1-80\n", "voice class srtp-crypto"),
+        ("15.7", " srtp\n voice-class sip srtp-auth sha1-80\n", ""),
+    ],
+)
+def test_srtp_commands_that_do_less_than_they_say_are_found(version: str, line: str, fix: str) -> None:
+    events = check_references(parse_config(f"version {version}\n{PROXY}{PEERS.format(line)}"))
+    assert [fix in event.fix for event in events] == [True] * bool(fix)
+
+
 REMOTE = (
     "interface Gi1\n ip address 198.51.100.1 255.255.255.0\ncrypto pki trustpoint TP\n"
     "telephony-service\n sdspfarm units 2\n sdspfarm tag 1 FARM1\n"
