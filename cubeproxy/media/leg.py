@@ -8,8 +8,9 @@
 * Nothing that arrives ends anything: what is not accepted is counted.
 
 A key that changes begins a new context; an equal key keeps its context with rollover counter and replay
-window, also across a re-INVITE. The context before stays for packets that are still on their way. Under a new key
-the peer's counter may be another than 0: see `search`.
+window, also across a re-INVITE. The context before stays for packets that are still on their way, and for its
+key, should that come back: a farm's channel is closed to be opened again. Under a new key the peer's counter
+may be another than 0: see `search`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Leg:
 
     __slots__ = (
         "_old",
+        "_old_key",
         "_old_until",
         "_restart_until",
         "_rival",
@@ -65,6 +67,7 @@ class Leg:
         self.muxed = False  # and shares the port of the packets (RFC 5761)
         self.rtcp_index = 0  # of the last report under the key before: the next key's go on after it (RFC 3711 3.4)
         self._old: SrtpReceiver | None = None
+        self._old_key: MasterKey | None = None
         self._old_until = 0.0
         self._rival: SrtpReceiver | None = None  # the context that a restart of the peer's counter displaced
         self._restart_until = 0.0
@@ -105,10 +108,13 @@ class Leg:
 
     def _verify_with(self, old: MasterKey | None, new: MasterKey | None, now: float) -> None:
         if not same_key(old, new):
-            if self.receiver is not None:
-                self._old, self._old_until = self.receiver, now + OVERLAP
-            self._rival = None
-            self.receiver = SrtpReceiver(new) if new is not None else None
+            before, self._rival = self.receiver, None
+            back = self._old if now < self._old_until and same_key(self._old_key, new) else None
+            self.receiver = back or (SrtpReceiver(new) if new is not None else None)
+            if before is not None:
+                self._old, self._old_key, self._old_until = before, old, now + OVERLAP
+            elif back is not None:
+                self._old = None
             kept = self._old.index if self._old is not None else None
             joins = self._spec is not None and self._spec.joins
             self._search = Search(kept >> 16 if kept is not None else None, joins)

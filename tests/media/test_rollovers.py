@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from cubeproxy.media.counters import AUTH_FAILURES, INDEX_IN, REPLAYS
+from cubeproxy.media.leg import OVERLAP
 from cubeproxy.media.search import JOINED, PAUSE, SEARCHES
 
 from .phones import Line, Phone, key
@@ -200,3 +201,29 @@ def test_another_source_under_the_key_is_found_too(leg: int) -> None:
     wind(phone, 65_536)
     assert line.talk(leg, 3)
     assert line.words(leg, REPLAYS) == 0
+
+
+@LEGS
+@pytest.mark.parametrize("between", ["nothing", "another key"])
+def test_a_key_that_comes_back_soon_finds_its_context(leg: int, between: str) -> None:
+    """A farm's channel is closed and opened again: counter and replay window go on. Later the key begins anew."""
+    line = both_secure()
+    phone = line.phones[leg]
+    for datagram in wind(phone, TWICE):
+        line.pass_on(leg, datagram)
+    line.talk(leg, 3)
+    old = phone.say()
+    assert line.carry(leg, old)
+    specs = [each.spec() for each in line.phones]
+    others = [each.spec(receive_key=key(9)) for each in line.phones]
+    for pause, heard in ((0.5, True), (OVERLAP + 1, False)):
+        if between == "nothing":
+            line.negotiate(None, None)
+        else:
+            line.negotiate(others[0], others[1])
+        line.now += pause
+        line.negotiate(specs[0], specs[1])
+        assert line.pass_on(leg, old) is None
+        if heard:
+            assert line.talk(leg, 3)
+            assert line.words(leg, INDEX_IN) >> 16 == 2

@@ -57,15 +57,22 @@ static int verify_with(struct leg *leg, const struct master_key *old, const stru
             leg->restart_until = now + RESTART_WINDOW;
         return 1;
     }
+    struct srtp_receiver *back =
+        leg->old && new && now < leg->old_until && same_key(&leg->old_key, new) ? leg->old : NULL;
     if (leg->receiver) {
-        srtp_receiver_free(leg->old);
+        if (!back)
+            srtp_receiver_free(leg->old);
         leg->old = leg->receiver;
+        leg->old_key = *old;
         leg->old_until = now + OVERLAP;
+    } else if (back) {
+        leg->old = NULL;
     }
     srtp_receiver_free(leg->rival);
-    leg->rival = leg->receiver = NULL;
+    leg->rival = NULL;
+    leg->receiver = back;
     search_anew(leg);
-    return !new || (leg->receiver = srtp_receiver_new(new)) != NULL;
+    return !new || back || (leg->receiver = srtp_receiver_new(new)) != NULL;
 }
 
 static int same_remote(const struct spec *first, const struct spec *second)

@@ -32,6 +32,7 @@ struct leg {
     struct srtp_receiver *rival; /* the context that a restart of the peer's counter displaced */
     struct srtp_sender *sender;
     double old_until, restart_until, verified_at; /* s */
+    struct master_key old_key;
     struct search search;
     uint32_t rtcp_index; /* of the last report under the key before: the next key's go on after it */
     struct used_keys used;
