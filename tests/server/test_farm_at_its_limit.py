@@ -113,7 +113,8 @@ def record(measured: Speakers, meter: soak_record.Meter, engine: str) -> None:
         "(pool full). The phones are Python and run in the process of the two signalling ends, whose share is theirs.",
         [
             ("sessions", str(len(measured.calls))),
-            ("seconds", str(SECONDS)),
+            ("seconds of speech", str(SECONDS)),
+            ("seconds until all was heard", f"{meter.elapsed:.1f}"),
             ("media engine", engine),
             ("packets said, both ways", f"{measured.said * 2 * len(measured.calls):,}"),
             ("packets heard", f"{sum(measured.heard.values()):,}"),
