@@ -7,11 +7,11 @@ import socket
 from dataclasses import dataclass
 
 from cubeproxy.protocols.errors import CubeError
-from cubeproxy.protocols.tftp import ErrorCode, Failed, Pace, Received, Receiver, Send, Terms
+from cubeproxy.protocols.tftp import ErrorCode, Failed, Pace, Received, Receiver, Terms
 from cubeproxy.protocols.tftp.options import PLAIN
 from cubeproxy.protocols.tftp.transfer import Effect
 from cubeproxy.protocols.values import Address
-from cubeproxy.server.phoneproxy.sockets import datagrams, send, udp_socket
+from cubeproxy.transport.tftp import TftpTransfer
 from cubeproxy.transport.tls import format_address
 
 WANTED = Terms(block_size=1428)
@@ -112,54 +112,38 @@ class Fetcher:
 
 
 class _Transfer:
-    """A socket and its machine. It stays for a while after the result, to repeat its last ACK."""
+    """A transfer with its result. It stays in the register for a while after that, to repeat its last ACK."""
 
     def __init__(self, machine: Receiver, local: str, register: set[_Transfer]) -> None:
-        self._loop = asyncio.get_running_loop()
         self._machine = machine
         self._register = register
-        self._timer: asyncio.TimerHandle | None = None
-        self.result: asyncio.Future[bytes] = self._loop.create_future()
-        self._sock = udp_socket((local or ("::" if ":" in machine.server[0] else "0.0.0.0"), 0))
-        self.local: Address = self._sock.getsockname()[:2]
+        loop = asyncio.get_running_loop()
+        self.result: asyncio.Future[bytes] = loop.create_future()
+        address = (local or ("::" if ":" in machine.server[0] else "0.0.0.0"), 0)
+        self._transfer = TftpTransfer(machine, address, self._told, self._closed)
         register.add(self)
-        self._loop.add_reader(self._sock.fileno(), self._readable)
-        self._carry(machine.start(self._loop.time()))
+        self._transfer.carry(machine.start(loop.time()))
+
+    @property
+    def local(self) -> Address:
+        return self._transfer.local
 
     def close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._sock.fileno() >= 0:
-            self._loop.remove_reader(self._sock.fileno())
-            self._sock.close()
+        self._transfer.close()
+
+    def _closed(self) -> None:
         self._register.discard(self)
         if not self.result.done():
             self.result.cancel()
 
-    def _readable(self) -> None:
-        for data, source in datagrams(self._sock):
-            self._carry(self._machine.receive(data, source, self._loop.time()))
-
-    def _ring(self) -> None:
-        self._timer = None
-        self._carry(self._machine.timeout(self._loop.time()))
-
-    def _carry(self, effects: list[Effect]) -> None:
-        for effect in effects:
-            match effect:
-                case Send():
-                    send(self._sock, effect.data, effect.to)
-                case Received() if not self.result.done():
-                    self.result.set_result(effect.content)
-                case Failed() if not self.result.done():
-                    self.result.set_exception(self._failure(effect))
-        deadline = self._machine.deadline
-        if self._machine.over or deadline is None:
-            self.close()
-        elif self._timer is None or self._timer.when() > deadline:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_at(deadline, self._ring)
+    def _told(self, effect: Effect) -> None:
+        if self.result.done():
+            return
+        match effect:
+            case Received():
+                self.result.set_result(effect.content)
+            case Failed():
+                self.result.set_exception(self._failure(effect))
 
     def _failure(self, failed: Failed) -> CubeError:
         name, server = self._machine.request.file_name, format_address(self._machine.server)

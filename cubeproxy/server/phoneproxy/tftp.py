@@ -11,7 +11,7 @@ from cubeproxy.phoneproxy.desk import Answer, CloseTransfer, Desk, DeskEffect, F
 from cubeproxy.protocols.tftp import Pace
 from cubeproxy.protocols.values import Address, Event, Severity
 from cubeproxy.server.phoneproxy.library import Library, Missing
-from cubeproxy.server.phoneproxy.sockets import datagrams, send, udp_socket
+from cubeproxy.transport.datagrams import datagrams, send, udp_socket
 from cubeproxy.transport.tls import format_address
 
 TICK = 0.1  # s between two looks at the desk's alarms while there are sessions

@@ -1,4 +1,4 @@
-"""UDP sockets of file transfers: plain ones, since TFTP needs no news from the kernel but datagrams."""
+"""Plain UDP sockets, for file transfers: TFTP needs no news from the kernel but datagrams."""
 
 from __future__ import annotations
 
