@@ -65,7 +65,14 @@ class Rtpengines:
     name = "rtpengine"
     hops = 2
     capabilities = frozenset(
-        {Capability.GCM_128, Capability.GCM_256, Capability.SECURE_BOTH, Capability.REPORTS, Capability.DRAIN}
+        {
+            Capability.GCM_128,
+            Capability.GCM_256,
+            Capability.SECURE_BOTH,
+            Capability.REPORTS,
+            Capability.REHOMING,
+            Capability.DRAIN,
+        }
     )
 
     def __init__(self, engines: Sequence[EngineSettings], inside: str, now: float = 0.0) -> None:
@@ -211,7 +218,7 @@ class Rtpengines:
             Event("rtpengine.lost", Severity.ERROR, text, engine.name, cause=cause, fix=fix, fields={"lost": len(lost)})
         ]
         for placed in lost:
-            out += self._displace(placed, f"rtpengine {engine.name} {cause}", now)
+            out += self._displace(placed, f"rtpengine {engine.name} {cause}", now, failure="pool-full")
         return out
 
     # --- sessions ---------------------------------------------------------------------------------

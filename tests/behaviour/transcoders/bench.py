@@ -59,7 +59,12 @@ class Call:
                         async with asyncio.timeout(0.02):
                             await loop.sock_recv(listener.rtp, 2048)
                             break
-        await asyncio.sleep(0.05)
+        for _ in range(20):  # what is still on its way is not what will be said next
+            for caller in self.callers:
+                caller.deafen()
+            await asyncio.sleep(0.06)
+            if not any(caller.waiting() for caller in self.callers):
+                break
 
     async def silent(self, leg: int) -> None:
         """Wait until what the other end says no longer reaches this one."""

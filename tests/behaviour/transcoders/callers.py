@@ -99,11 +99,17 @@ class Caller(Station):
         self.theirs, self._in = theirs, inbound(theirs)
 
     async def skip(self, packets: int, to: Address, listener: Caller) -> None:
-        """Go on so many sequence numbers later, with a packet in each quarter of their space that must be heard."""
+        """Go on so many sequence numbers later, and be heard in each quarter of their space.
+
+        A receiver may wait for a second packet before it believes such a jump (RFC 3550 A.1).
+        """
         for step in range(0, packets, 0x4000):
             listener.deafen()
             self.rtp.sendto(self.say(step=min(0x4000, packets - step), payload_type=self.payload_type), to)
-            await listener.hear_one()
+            async with asyncio.timeout(PATIENCE):
+                while not listener.waiting():
+                    self.send(to)
+                    await asyncio.sleep(0.02)
 
     async def speak(self, to: Address, seconds: float) -> None:
         """Say the tone at the pace of real speech."""

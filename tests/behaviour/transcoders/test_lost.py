@@ -12,16 +12,27 @@ from tests.behaviour.transcoders.members import Member
 from tests.behaviour.transcoders.rows import needs, row
 from tests.media.phones import key
 
+KEEPS, CHANGES = "keeps its key", "changes it"
 
-@pytest.mark.parametrize("wraps", [0, 2])
-@pytest.mark.parametrize("changes", [False, True], ids=["the phone keeps its key", "the phone changes it"])
+
+@pytest.mark.parametrize(("phone_does", "wraps"), [(KEEPS, 0), (CHANGES, 0), (CHANGES, 2)])
 @needs(Capability.REHOMING)
 @row
-async def test_a_call_is_heard_again_once_it_has_a_new_key(member: Member, changes: bool, wraps: int) -> None:
+async def test_a_call_is_heard_again_once_it_has_a_new_key(member: Member, phone_does: str, wraps: int) -> None:
+    await lost_and_heard_again(member, phone_does, wraps)
+
+
+@needs(Capability.REHOMING, Capability.JOINS)
+@row
+async def test_a_call_beyond_two_wraps_is_heard_again_under_the_key_that_it_has(member: Member) -> None:
+    await lost_and_heard_again(member, KEEPS, 2)
+
+
+async def lost_and_heard_again(member: Member, phone_does: str, wraps: int) -> None:
     async with member.bench() as bench, member.another(bench):
         call = await bench.call()
         phone = call.callers[0]
-        phone.skip(wraps * 65_536, call.local[0])
+        await phone.skip(wraps * 65_536, call.local[0], call.callers[1])
         await call.talk()
         await member.lose(bench)
         moved = await bench.event()
@@ -30,7 +41,7 @@ async def test_a_call_is_heard_again_once_it_has_a_new_key(member: Member, chang
         call.negotiate()
         await call.silent(0)  # the old key is used up
         phone.change_far_key(key(4))
-        if changes:
+        if phone_does == CHANGES:
             phone.change_own_key(key(3))
         call.negotiate()
         await call.flows()

@@ -342,7 +342,7 @@ def test_without_another_engine_a_call_is_lost() -> None:
     session = box.call()
     box.engines[0].alive = False
     box.until(box.now + 10)
-    assert box.events[-1] == MediaLost(session, "rtpengine 203.0.113.9:2223 does not answer")
+    assert box.events[-1] == MediaLost(session, "rtpengine 203.0.113.9:2223 does not answer", "pool-full")
     assert box.hops == {}
 
 
