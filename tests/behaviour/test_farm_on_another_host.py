@@ -72,5 +72,9 @@ def test_a_call_goes_over_a_farm_that_is_elsewhere(tmp_path: Path) -> None:
                 assert "session(s) 1, and connection(s) 2" in await stage.proxy.show("sccp connections")
                 await call.hang_up()
                 await until(lambda: over(far))
+                pki("delete", "FARM_HOST", "--nvram", nvram, "--yes")
+                stage.signal(signal.SIGHUP)
+                await until(lambda: "sccp.farm.lost" in stage.log.read_text())
+                assert_not_configured(*await refused(stage))
 
     asyncio.run(run())
