@@ -133,6 +133,21 @@ def test_what_runs_is_told_at_the_start_and_once(built: Path, monkeypatch: pytes
     told()
 
 
+def test_how_long_a_packet_may_wait_is_a_setting_that_reaches_the_worker(built: Path) -> None:
+    """Microseconds; a millisecond unless the operator says otherwise."""
+
+    @live
+    async def look() -> None:
+        for engine, expected in ((choose("epoll"), "1000"), (choose("epoll", wait=250), "250")):
+            async with running(engine=engine) as lab:
+                (pid,) = lab.service.workers.values()
+                words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+                assert words[words.index("--wait") + 1] == expected
+                (await lab.call()).talk()
+
+    look()
+
+
 @pytest.mark.parametrize("permitted", [True, False])
 def test_real_time_priority_is_taken_where_it_is_permitted_and_told(built: Path, permitted: bool) -> None:
     """Judged by the kernel: the worker's scheduling class is what the text says."""
