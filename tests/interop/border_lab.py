@@ -67,8 +67,8 @@ class BorderLab:
         """What phones call their server."""
         return f"{self.places.access}:{SIPS}"
 
-    def proxy(self, *options: str) -> Cubeproxy:
-        text = configuration(self.core_transport)
+    def proxy(self, *options: str, text: str = "") -> Cubeproxy:
+        text = text or configuration(self.core_transport)
         where = (self.places.access, SIPS)
         return Cubeproxy(self.folder / "proxy", text, self.pki.nvram, self.places.map, where, options)
 
@@ -89,8 +89,8 @@ class BorderLab:
         account = Account(user, registrar, self.core_transport, user, PASSWORD, encryption, register=60)
         return self._baresip(f"core-{user}", account, hertz, DEVICES[1])
 
-    def access_baresip(self, user: str, hertz: int, device: str = DEVICES[0]) -> Baresip:
-        account = Account(user, self.domain, TLS, user, PASSWORD, "srtp-mand", register=60)
+    def access_baresip(self, user: str, hertz: int, device: str = DEVICES[0], codecs: str = "pcmu") -> Baresip:
+        account = Account(user, self.domain, TLS, user, PASSWORD, "srtp-mand", register=60, codecs=codecs)
         return self._baresip(f"phone-{user}", account, hertz, device)
 
     def access_linphone(self, user: str, hertz: int, device: str = DEVICES[0]) -> Linphone:

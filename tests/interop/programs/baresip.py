@@ -110,7 +110,7 @@ class Baresip(Program):
     def _write(self, tone: int, certificate: Path | None, authority: Path | None, listen: int) -> None:
         lines = [f"sip_certificate {certificate}"] if certificate else []
         lines += [f"sip_cafile {authority}"] if authority else []
-        modules = ["g711.so", "g722.so", "sndfile.so", "ausine.so", "aubridge.so", "srtp.so"]
+        modules = ["g711.so", "g722.so", "opus.so", "sndfile.so", "ausine.so", "aubridge.so", "srtp.so"]
         text = CONFIG.format(
             sip_listen=f"{self.host}:{listen}" if listen else f"{self.host}:0",
             certificate="\n".join(lines),
