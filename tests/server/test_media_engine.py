@@ -133,6 +133,10 @@ def test_what_runs_is_told_at_the_start_and_once(built: Path, monkeypatch: pytes
     told()
 
 
+def command_line(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+
+
 def test_how_long_a_packet_may_wait_is_a_setting_that_reaches_the_worker(built: Path) -> None:
     """Microseconds; a millisecond unless the operator says otherwise."""
 
@@ -141,7 +145,7 @@ def test_how_long_a_packet_may_wait_is_a_setting_that_reaches_the_worker(built: 
         for engine, expected in ((choose("epoll"), "1000"), (choose("epoll", wait=250), "250")):
             async with running(engine=engine) as lab:
                 (pid,) = lab.service.workers.values()
-                words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+                words = command_line(pid)
                 assert words[words.index("--wait") + 1] == expected
                 (await lab.call()).talk()
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import os
 import random
 import shutil
 import socket
-import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
 
 from cubeproxy.protocols.values import StreamCounters
 from tests.media.phones import Phone, key
@@ -126,8 +125,8 @@ async def test_a_recorded_stream_played_again_is_counted_and_not_heard() -> None
 
 def test_a_full_send_queue_drops_its_own_packets_and_nothing_else(root: Path) -> None:
     """In a network namespace of its own: a link that takes five packets a second, and then all."""
-    if not Path("/dev/net/tun").exists() or not shutil.which("unshare") or not shutil.which("tc"):
-        pytest.skip("no /dev/net/tun to make a link of, or no tc to make it slow")
+    if not shutil.which("unshare") or not shutil.which("tc"):
+        pytest.skip("no unshare, or no tc (iproute2) to make a link slow")
     command = ["unshare", "-Urn", sys.executable, "-m", "tests.server.test_media_hostile"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=root, env=dict(os.environ), check=False)
     if "not permitted" in done.stderr:
@@ -143,39 +142,43 @@ def test_a_full_send_queue_drops_its_own_packets_and_nothing_else(root: Path) ->
 # --- inside the namespace
 
 
-def _link() -> int:
-    """A TUN device with our address; its descriptor is the other end."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        tun = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-        fcntl.ioctl(tun, 0x400454CA, struct.pack("16sH22x", b"full", 0x1001))  # TUNSETIFF: IFF_TUN | IFF_NO_PI
-        address = struct.pack("16sHH4s8x", b"full", socket.AF_INET, 0, socket.inet_aton(FULL[0]))
-        fcntl.ioctl(control, 0x8916, address)  # SIOCSIFADDR
-        mask = struct.pack("16sHH4s8x", b"full", socket.AF_INET, 0, b"\xff\xff\xff\x00")
-        fcntl.ioctl(control, 0x891C, mask)  # SIOCSIFNETMASK
-        for name in (b"full", b"lo"):
-            fcntl.ioctl(control, 0x8914, struct.pack("16sh14x", name, 0x1 | 0x40))  # SIOCSIFFLAGS: up and running
+def _link() -> socket.socket:
+    """Two virtual devices: the near one has our address and a slow queue, the far one's frames are in our hands."""
+    for command in (
+        "link set lo up",
+        "link add near type veth peer name far",
+        "link set near address 02:00:00:00:00:01",
+        f"address add {FULL[0]}/24 dev near",
+        "link set near up",
+        "link set far up",
+        f"neighbour add {FULL[1]} lladdr 02:00:00:00:00:02 dev near",
+    ):
+        subprocess.run(["ip", *command.split()], check=True)
     _queue("tbf rate 8kbit burst 1600 limit 10000000")
-    return tun
+    far = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
+    far.bind(("far", 0x0800))
+    far.setblocking(False)
+    return far
 
 
 def _queue(kind: str) -> None:
     """Give the link another queue; what waits in the one before goes with it."""
-    subprocess.run(f"tc qdisc replace dev full root {kind}".split(), check=True)
+    subprocess.run(f"tc qdisc replace dev near root {kind}".split(), check=True)
 
 
-def _drain(tun: int, port: int) -> int:
+def _drain(far: socket.socket) -> int:
     """Media packets that wait at the other end."""
     count = 0
     while True:
         try:
-            packet = os.read(tun, 4096)
+            frame = far.recv(4096)
         except BlockingIOError:
             return count
-        count += packet[0] >> 4 == 4 and packet[9] == socket.IPPROTO_UDP and packet[22:24] == port.to_bytes(2, "big")
+        count += frame[23] == socket.IPPROTO_UDP and frame[36:38] == (5000).to_bytes(2, "big")
 
 
 async def _fill() -> dict[str, int]:
-    tun = _link()
+    far = _link()
     async with running() as lab:
         reserved = await lab.ask(("127.0.40.1", FULL[0]))
         access = lab.station("127.0.40.3", key(1), key(2))
@@ -189,7 +192,7 @@ async def _fill() -> dict[str, int]:
             for number in range(count):
                 spoken = bytes((number,)) * 160
                 packet = IP(src=FULL[1], dst=FULL[0]) / UDP(sport=5000, dport=call.local[1][1]) / core.say(spoken)
-                os.write(tun, bytes(packet))
+                far.send(bytes(Ether(src="02:00:00:00:00:02", dst="02:00:00:00:00:01") / packet))
                 heard += access.receive().payload == spoken
             return heard
 
@@ -200,12 +203,12 @@ async def _fill() -> dict[str, int]:
         meanwhile = hears(20)
         await until(lambda: counted(lab, call)[1].sent == PACKETS)
         _queue("pfifo")
-        arrived = _drain(tun, 5000)
+        arrived = _drain(far)
         before = counted(lab, call)[1].unsent
         for _ in range(20):
             access.send(call.local[0])
         await until(lambda: counted(lab, call)[1].sent == PACKETS + 20)
-        await until(lambda: _drain(tun, 5000) > 0)
+        await until(lambda: _drain(far) > 0)
         after = counted(lab, call)
         assert after[1].unsent == before, "room again: nothing is refused any more"
         return {
