@@ -127,12 +127,12 @@ async def running(given: Config | None = None) -> AsyncIterator[Box]:
 
 
 @contextlib.asynccontextmanager
-async def farm(box: Box, pace: float = 0.01, name: str = "") -> AsyncIterator[Registration]:
+async def farm(box: Box, pace: float = 0.01, name: str = "", reports: float = 0.0) -> AsyncIterator[Registration]:
     """The configuration's farm, registered; another one like it under another name."""
     (plan,) = plans(box.config)
     plan = replace(plan, name=name or plan.name)
     log = EventLog(Nowhere(), clock=asyncio.get_running_loop().time)
-    registration = Registration(plan, log, ports=FARM_PORTS, pace=pace)
+    registration = Registration(plan, log, ports=FARM_PORTS, pace=pace, reports=reports)
     try:
         await registration.start()
         await registered(registration)

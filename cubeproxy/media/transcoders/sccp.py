@@ -100,6 +100,7 @@ class SccpFarms:
             Capability.DTMF,
             Capability.CODECS,
             Capability.PACKETISATION,
+            Capability.REPORTS,
             Capability.DRAIN,
             Capability.REHOMING,
             Capability.JOINS,

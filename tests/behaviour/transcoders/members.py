@@ -98,14 +98,21 @@ class Farm(Member):
         super().__init__(folder)
         self.registrations: list[Registration] = []
         self.draining: list[asyncio.Future[None]] = []
+        self.reports = 0.0  # s, of the farms: whoever has the keys must make them
 
     def config(self, sessions: int) -> Config:
         return lab.router(maximum_sessions=sessions, codecs=CODECS, universal=True)
 
     @contextlib.asynccontextmanager
+    async def service(self, sessions: int = 8, **settings: Any) -> AsyncIterator[Bench]:
+        self.reports = settings.get("reports", 0.0)
+        async with super().service(sessions, **settings) as bench:
+            yield bench
+
+    @contextlib.asynccontextmanager
     async def carrier(self, bench: Bench, name: str = "") -> AsyncIterator[None]:
         box = lab.Box(bench.config, bench.service, bench.events, bench.reports, [])
-        async with lab.farm(box, name=name) as registration:
+        async with lab.farm(box, name=name, reports=self.reports) as registration:
             self.registrations.append(registration)
             await until(lambda: bench.member.refusal() is None)
             yield

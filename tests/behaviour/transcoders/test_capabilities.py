@@ -20,13 +20,10 @@ GAPS: dict[str, dict[Capability, str]] = {
     },
     "SCCP": {
         C.GCM_256: "SCCP's MediaEncryption has 16 octets for a key",
-        C.REPORTS: "the vendor's farm bridges no SRTCP to RTCP (15.2M)",
     },
     "rtpengine": {
         C.TWO_SUITES: "an rtpengine passes keys through within one suite, so ours can be dictated for one alone",
-        C.DTMF: "an rtpengine maps no payload types unless it transcodes",
-        C.CODECS: "an rtpengine is told of one codec for both legs",
-        C.PACKETISATION: "an rtpengine passes packets on as they come",
+        C.DTMF: "rtpengine 10.5 passes events on under the payload type that they come with, transcoded or not",
         C.JOINS: "an engine begins every stream at rollover counter 0, and cannot be told another",
     },
 }
