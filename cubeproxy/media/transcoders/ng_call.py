@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cubeproxy.protocols.errors import LocalProtocolError, RemoteProtocolError
-from cubeproxy.protocols.ng.messages import Answer, Command, Offer
+from cubeproxy.protocols.ng.messages import Answer, Command, Offer, Option
 from cubeproxy.protocols.sdes import CryptoLine, read_lines
 from cubeproxy.protocols.sdp.build import audio, describe
 from cubeproxy.protocols.sdp.session import SessionDescription
@@ -27,14 +27,17 @@ EVENTS = "telephone-event"
 
 # No ICE, no DTLS; our hops' addresses are as written and never learnt; RTCP has a port of its own; keys are padded
 # (10.5 drops the padding of some otherwise).
-OPTIONS: Mapping[str, tuple[str, ...]] = {
-    "ICE": ("remove",),
-    "DTLS": ("off",),
+OPTIONS: Mapping[str, Option] = {
+    "ICE": "remove",
+    "DTLS": "off",
     "SDES": ("pad",),
     "flags": ("trust-address", "asymmetric"),
     "replace": ("origin", "session-connection"),
     "rtcp-mux": ("demux",),
 }
+
+# What 10.5 codes and decodes, as it spells them (`rtpengine --codecs`), of what this program speaks.
+CODECS = {"pcmu": "PCMU", "pcma": "PCMA", "g722": "G722", "g729": "G729", "opus": "opus/48000/2", "gsm": "GSM"}
 
 
 @dataclass(slots=True)
@@ -97,6 +100,7 @@ class Heard:
 
 def steps(sides: tuple[Side, Side]) -> list[Step]:
     """The whole negotiation. LocalProtocolError where no commands lead there."""
+    _check_codecs(*sides)
     secure = [leg for leg in (0, 1) if sides[leg].send_key is not None]
     if not secure:
         return [Step(1, False, None, CLEAR), Step(0, True, None, CLEAR)]
@@ -144,9 +148,30 @@ def command(call: str, step: Step, sides: tuple[Side, Side], tags: Sequence[int]
     speaker, other = step.speaker, 1 - step.speaker
     side = sides[speaker]
     sdp = side.describe(step.key, tags[speaker] if step.answers else 1, version)
+    options = {**OPTIONS, **_translation(side, sides[other], answers=step.answers)}
     if step.answers:
-        return Answer(call, TAGS[other], TAGS[speaker], step.protocol, sdp, OPTIONS)
-    return Offer(call, TAGS[speaker], TAGS[other], step.protocol, sdp, OPTIONS)
+        return Answer(call, TAGS[other], TAGS[speaker], step.protocol, sdp, options)
+    return Offer(call, TAGS[speaker], TAGS[other], step.protocol, sdp, options)
+
+
+def _check_codecs(first: Side, second: Side) -> None:
+    if first.codec == second.codec:
+        if first.payload_type != second.payload_type:
+            raise LocalProtocolError("an rtpengine maps no payload type where it changes no codec")
+        return
+    for side in (first, second):
+        if side.codec.name not in CODECS:
+            raise LocalProtocolError(f"an rtpengine cannot code {side.codec.name}")
+
+
+def _translation(speaker: Side, other: Side, *, answers: bool) -> dict[str, Option]:
+    """What the engine has to change between the sides: the codec of an offer is hidden behind the other side's."""
+    found: dict[str, Option] = {}
+    if speaker.codec != other.codec and not answers:
+        found["codec"] = {"mask": (CODECS[speaker.codec.name],), "transcode": (CODECS[other.codec.name],)}
+    if speaker.ptime != other.ptime:
+        found["ptime-reverse" if answers else "ptime"] = other.ptime
+    return found
 
 
 def read(step: Step, sdp: bytes) -> Heard:

@@ -69,6 +69,8 @@ class Rtpengines:
             Capability.GCM_128,
             Capability.GCM_256,
             Capability.SECURE_BOTH,
+            Capability.CODECS,
+            Capability.PACKETISATION,
             Capability.REPORTS,
             Capability.REHOMING,
             Capability.DRAIN,

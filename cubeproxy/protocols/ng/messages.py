@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from cubeproxy.protocols.errors import RemoteProtocolError
 from cubeproxy.protocols.ng.bencode import LONGEST, Value, decode, encode
 
+Option = int | str | tuple[str, ...] | Mapping[str, tuple[str, ...]]
+
 _COOKIE = re.compile(rb"[!-~]{1,128} ")
 
 
@@ -39,7 +41,7 @@ class Statistics:
 class Description:
     """What offer and answer have in common. `sdp` is that of the side that speaks.
 
-    `protocol` is the RTP profile that the other side gets. `options` are keys of the dictionary with lists of words.
+    `protocol` is the RTP profile that the other side gets. `options` are further keys of the dictionary.
     """
 
     call: str
@@ -47,21 +49,26 @@ class Description:
     to_tag: str
     protocol: str
     sdp: bytes = field(repr=False)
-    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    options: Mapping[str, Option] = field(default_factory=dict)
 
     def fields(self) -> dict[bytes, Value]:
         tags = {"call-id": self.call, "from-tag": self.from_tag, "transport-protocol": self.protocol}
         if self.to_tag:
             tags["to-tag"] = self.to_tag
         found: dict[bytes, Value] = {key.encode(): text.encode() for key, text in tags.items()}
-        for key, words in self.options.items():
-            # ICE and DTLS take one word, the others a list
-            found[key.encode()] = words[0].encode() if key in ONE_WORD else [word.encode() for word in words]
+        found.update((key.encode(), _value(option)) for key, option in self.options.items())
         found[b"sdp"] = self.sdp
         return found
 
 
-ONE_WORD = frozenset({"ICE", "DTLS"})
+def _value(option: Option) -> Value:
+    if isinstance(option, int):
+        return option
+    if isinstance(option, str):
+        return option.encode()
+    if isinstance(option, Mapping):
+        return {key.encode(): _value(inner) for key, inner in option.items()}
+    return [word.encode() for word in option]
 
 
 @dataclass(slots=True, frozen=True)

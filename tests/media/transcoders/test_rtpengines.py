@@ -16,7 +16,7 @@ from cubeproxy.protocols.ng.liveness import LOOK
 from cubeproxy.protocols.ng.messages import Answer, Offer, read_request
 from cubeproxy.protocols.sdp.session import SessionDescription
 from cubeproxy.protocols.suites import MasterKey, Suite
-from cubeproxy.protocols.values import Event, MediaLost, MediaMoved, StreamSpec
+from cubeproxy.protocols.values import Codec, Event, MediaLost, MediaMoved, StreamSpec
 from tests.media.transcoders.ng_scene import NgBox
 from tests.media.transcoders.scene import CLEAR, NEXT, OURS, SECURE, THEIRS, hold
 
@@ -102,6 +102,19 @@ def test_only_new_receive_keys_need_only_an_answer() -> None:
     assert (step.speaker, step.answers, step.key, step.protocol) == (0, True, NEXT, "RTP/AVP")
     assert new_receive_keys(before, sides(replace(SECURE, send_key=NEXT))) is None
     assert new_receive_keys(before, sides(replace(SECURE, payload_type=8))) is None
+
+
+def test_what_has_to_be_changed_between_the_legs() -> None:
+    far = replace(CLEAR, codec=Codec("pcma", 8000), payload_type=8, ptime=30)
+    offer, answer = (command("c", step, sides(SECURE, far), [1, 1], 1) for step in steps(sides(SECURE, far)))
+    assert isinstance(offer, Offer)
+    assert isinstance(answer, Answer)
+    assert (offer.options["codec"], offer.options["ptime"]) == ({"mask": ("PCMA",), "transcode": ("PCMU",)}, 20)
+    assert (answer.options.get("codec"), answer.options["ptime-reverse"]) == (None, 30)
+    with pytest.raises(LocalProtocolError, match="cannot code ilbc"):
+        steps(sides(SECURE, replace(CLEAR, codec=Codec("ilbc", 8000), payload_type=97)))
+    with pytest.raises(LocalProtocolError, match="payload type"):
+        steps(sides(SECURE, replace(CLEAR, payload_type=97)))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from cubeproxy.protocols.ng.messages import (
     Command,
     Delete,
     Offer,
+    Option,
     Ping,
     Query,
     Reply,
@@ -22,7 +23,9 @@ from cubeproxy.protocols.ng.messages import (
     write,
 )
 
-OPTIONS = {"ICE": ("remove",), "flags": ("asymmetric", "trust-address")}
+OPTIONS: dict[str, Option] = {
+    "ICE": "remove", "flags": ("asymmetric", "trust-address"), "codec": {"mask": ("PCMA",)}, "ptime": 20,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -45,7 +48,7 @@ def test_a_description_says_who_speaks_to_whom(kind: type[Offer | Answer]) -> No
     assert said == {
         b"command": command.encode(), b"call-id": b"c", b"from-tag": b"a", b"to-tag": b"b",
         b"transport-protocol": b"RTP/SAVP", b"sdp": b"v=0\r\n", b"ICE": b"remove",
-        b"flags": [b"asymmetric", b"trust-address"],
+        b"flags": [b"asymmetric", b"trust-address"], b"codec": {b"mask": [b"PCMA"]}, b"ptime": 20,
     }  # fmt: skip
 
 
