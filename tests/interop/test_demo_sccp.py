@@ -86,7 +86,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     require("tshark")
     folder = tmp_path_factory.mktemp("demo")
     command = [sys.executable, "-m", "cubeproxy.cli.main", "demo", "--out", str(folder), "--talk", "1.5"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 

@@ -27,7 +27,7 @@ def run_demo(out: Path, *arguments: str, path: str | None = None) -> tuple[int, 
         capture_output=True,
         text=True,
         check=False,
-        timeout=90,
+        timeout=180,
         env=environment,
     )
     assert (out / "report.json").exists(), result.stdout + result.stderr

@@ -62,7 +62,7 @@ class FarmProcess(Child):
     def __init__(self, config: Path, mapping: Mapping[str, str], log: Path) -> None:
         super().__init__(["dsp", "farm", str(config), *mapped(mapping)], log)
 
-    async def start(self, patience: float = 20.0) -> bool:
+    async def start(self, patience: float = 40.0) -> bool:
         """Start it and wait for its registration: whether it was accepted, within `patience` seconds."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + patience

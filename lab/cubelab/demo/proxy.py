@@ -21,7 +21,7 @@ class ProxyProcess(Child):
         super().__init__(words, log)
         self.control = control
 
-    async def start(self, patience: float = 20.0) -> float:
+    async def start(self, patience: float = 40.0) -> float:
         """Start it and wait until it answers; the seconds that it took. ProxyFailed."""
         loop = asyncio.get_running_loop()
         began = loop.time()
