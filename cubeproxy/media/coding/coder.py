@@ -18,12 +18,13 @@ from cubeproxy.media.coding.speaker import Out, Speaker
 from cubeproxy.media.coding.tones import Generator, Held, Listener, Part, Pressed, event_of
 from cubeproxy.media.counters import MALFORMED, Words
 from cubeproxy.protocols.errors import RemoteProtocolError
-from cubeproxy.protocols.telephone_event import DIGITS, Ended, EventReceiver, Started, TelephoneEvent
+from cubeproxy.protocols.telephone_event import DIGITS, MAX_DURATION, Ended, EventReceiver, Started, TelephoneEvent
 from cubeproxy.protocols.values import StreamSpec
 
 CONCEALED = 0.1  # s; what comes after was silence, as far as anybody can tell
 JUMP = 2.0  # s by which a time stamp may run ahead before its sender counts as a new one
 LONGEST_TONE = 0.2  # s made for one event packet
+MISSED = 20  # ms of silence that tell that a tone is over
 TONE_VOLUME = 10  # -dBm0 told of a digit that was heard as tones
 
 
@@ -46,6 +47,8 @@ class Coder:
         self._open: Open | None = None
         self._after = -1  # time stamp of the event whose last packets are being repeated
         self._copies = 0
+        self._muted: int | None = None  # time stamp where the last event ended
+        self._last = 0  # duration that it was told with, in the sink's clock
         self._generator: Generator | None = None
         told, tells = source.dtmf_payload_type is not None, sink.dtmf_payload_type is not None
         self._events = EventSpeaker(sink.dtmf_payload_type) if sink.dtmf_payload_type is not None else None
@@ -86,6 +89,7 @@ class Coder:
         self._receiver = EventReceiver()
         self._open = None
         self._expected = None
+        self._muted = None
 
     def close(self) -> None:
         self._decoder.close()
@@ -103,14 +107,18 @@ class Coder:
     # audio
 
     def _audio(self, packet: Packet, now: float) -> list[Out]:
-        if self._open is not None:  # a digit is told instead (RFC 4733 2.5.2.2: never both)
-            return []
+        if self._open is not None or self._is_muted(packet.timestamp):
+            return []  # a digit is told instead (RFC 4733 2.5.2.2: never both)
         pcm = self._decoder.decode(packet.payload)
         out = self._catch_up(packet, now, conceal=True)
         self._expected = packet.timestamp + self._ticks(len(pcm))
         if not descriptor(self.source.codec, packet.payload):
             return out + self._say(pcm)
         return out + self._say(pcm[:-NOISY]) + self._say_noise(Noise.level(pcm[-NOISY:]))
+
+    def _is_muted(self, timestamp: int) -> bool:
+        """Whether a digit was told for this moment."""
+        return self._muted is not None and 0 < (self._muted - timestamp) & 0xFFFFFFFF <= MAX_DURATION
 
     def _comfort_noise(self, packet: Packet, now: float) -> list[Out]:
         if not packet.payload:
@@ -178,7 +186,7 @@ class Coder:
                     whole = ms % self.sink.ptime == 0 or ms <= 30
                     return self._events.update(event_of(digit), TONE_VOLUME, duration) if whole else []
                 out = self._events.end(event_of(digit), TONE_VOLUME, duration)
-                return out + self._speaker.skip((ms + 20) * self.sink.codec.clock // 1000)
+                return out + self._speaker.skip((ms + MISSED) * self.sink.codec.clock // 1000)
         return self._send(part)
 
     # digits told as events
@@ -195,7 +203,7 @@ class Coder:
                 out += self._end_event()  # the key before, whose end was lost
         if self._open is not None:
             duration = self._open.heard(packet.timestamp, told.duration, now, self.source.ptime)
-            self._expected = packet.timestamp + told.duration
+            self._expected = self._muted = packet.timestamp + told.duration
             if any(isinstance(output, Ended) for output in outputs) and told.end:
                 return out + self._end_event(copies=1)
             return out + self._tell(duration)
@@ -203,8 +211,6 @@ class Coder:
             self._copies = before + 1
             return out + self._events.end(told.event, told.volume, self._last, copies=1)
         return out
-
-    _last = 0  # duration that the event before was ended with, in the sink's clock
 
     def _begin_event(self, packet: Packet, told: TelephoneEvent, now: float) -> list[Out]:
         out = self._end_event() if self._open is not None else []
@@ -240,4 +246,4 @@ class Coder:
             self._open = None
             return out
         self._last = event.duration * self.sink.codec.clock // self._clock
-        return self._events.end(event.event, event.volume, self._last, copies)
+        return [*self._events.end(event.event, event.volume, self._last, copies), *self._speaker.skip(self._last)]

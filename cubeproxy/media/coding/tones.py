@@ -1,7 +1,7 @@
 """DTMF in samples: heard by correlation with the eight tones (Goertzel's question), and made (ITU-T Q.23, Q.24).
 
-What is heard is looked at in blocks of 10 ms, each together with the one before: a digit is two such looks in a row
-that agree, so 40 ms are always enough and 20 ms never. Samples are held back by those two blocks: of a tone nothing
+What is heard is looked at in blocks of 10 ms, each together with the one before: a digit is LOOKS of them in a row that
+agree, so 40 ms are always enough and 23 ms never (Q.24). Samples are held back by so many blocks: nothing of a tone
 goes on as audio.
 """
 
@@ -20,6 +20,7 @@ from cubeproxy.protocols.telephone_event import DIGITS
 LOW = (697, 770, 852, 941)  # Hz
 HIGH = (1209, 1336, 1477, 1633)
 KEYS = ("123A", "456B", "789C", "*0#D")
+LOOKS = 3
 BLOCK = 100  # of them in a second
 QUIET = 90.0  # RMS: about -50 dBm0, below any digit
 PURE = 0.6  # of the power has to be in the two tones
@@ -78,8 +79,8 @@ class Listener:
         self._rate = rate
         self._size = rate // BLOCK
         self._rest: Pcm = array("h")
-        self._held: list[Pcm] = []  # the newest two blocks
-        self._last = ""  # what the look before saw
+        self._held: list[Pcm] = []  # the newest blocks
+        self._last, self._agreed = "", 0  # what the looks before saw, and how many of them
         self._digit = ""  # the key that is down
         self._ms = 0
         self._missed = False
@@ -103,15 +104,16 @@ class Listener:
 
     def _look(self, block: Pcm) -> list[Part]:
         seen = digit_in(self._held[-1] + block, self._rate) if self._held else ""
-        last, self._last = self._last, seen
+        self._agreed = self._agreed + 1 if seen == self._last else 1
+        self._last = seen
         self._held.append(block)
         if self._digit:
             return self._while_down(seen)
-        if seen and seen == last:
+        if seen and self._agreed == LOOKS:
             self._digit, self._ms, self._missed = seen, 10 * len(self._held), False
             del self._held[:-1]
             return [Pressed(seen), Held(seen, self._ms)]
-        return [self._held.pop(0)] if len(self._held) > 2 else []
+        return [self._held.pop(0)] if len(self._held) > LOOKS else []
 
     def _while_down(self, seen: str) -> list[Part]:
         del self._held[:-1]
