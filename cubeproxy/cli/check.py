@@ -11,20 +11,25 @@ import typer
 from cubeproxy.border.interworking import ANY, CARRIES, FIRST_OFFER, INTERWORKING, Codecs
 from cubeproxy.border.plan import Plan
 from cubeproxy.cli.common import read_config
-from cubeproxy.cli.run import MAP_HELP, NVRAM_HELP
+from cubeproxy.cli.run import MAP_HELP, NVRAM_HELP, RTPENGINE, RTPENGINE_HELP
 from cubeproxy.config.model import Config
 from cubeproxy.config.near import nearest
 from cubeproxy.config.references import check_references
+from cubeproxy.media.transcoders.ng_engine import EngineSettings, exposed
 from cubeproxy.pki.store import Store
 from cubeproxy.protocols.addresses import format_address
 from cubeproxy.protocols.errors import ConfigError, CubeError
 from cubeproxy.protocols.values import Event, Severity
+from cubeproxy.server.ng import local_address
 
 
 def command(
     config: Annotated[Path, typer.Argument(help="Running configuration of the router, `-` for standard input.")],
     nvram: Annotated[Path | None, typer.Option(envvar="CUBEPROXY_NVRAM", help=NVRAM_HELP)] = None,
     maps: Annotated[list[str] | None, typer.Option("--map", metavar="OLD=NEW", help=MAP_HELP)] = None,
+    rtpengine: Annotated[
+        list[str] | None, typer.Option(envvar="CUBEPROXY_RTPENGINE", metavar=RTPENGINE, help=RTPENGINE_HELP)
+    ] = None,
 ) -> None:
     """Read a configuration and say what was understood, what is missing and what was passed over."""
     model = read_config(config, maps or [])
@@ -35,6 +40,7 @@ def command(
         for line in (*_faces(plan), *_interworking(plan)):
             typer.echo(line)
         findings += _silence(plan)
+        findings += _engines(rtpengine or [])
     except CubeError as error:
         findings.append(_finding("config.impossible", Severity.ERROR, error))
     for event in findings:
@@ -48,6 +54,13 @@ def command(
     typer.echo(f"{found}, {len(model.ignored)} lines passed over, personality {model.personality.value}")
     if any(event.severity <= Severity.ERROR for event in findings):
         raise typer.Exit(1)
+
+
+def _engines(texts: list[str]) -> Iterator[Event]:
+    """What the rtpengines of a run would be told in the clear. ConfigError."""
+    engines = [EngineSettings.parse(text) for text in texts]
+    inside = local_address(engines)
+    return (found for engine in engines if (found := exposed(engine, inside)) is not None)
 
 
 def _faces(plan: Plan) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cubeproxy.cli import check, ctl, dsp, pki, run, show
+from cubeproxy.cli import check, ctl, dsp, pki, rtpengine, run, show
 
 app = typer.Typer(
     name="cubeproxy",
@@ -21,6 +21,7 @@ app.command("run")(run.command)
 app.command("show")(show.command)
 app.command("check")(check.command)
 app.add_typer(dsp.app)
+app.add_typer(rtpengine.app)
 app.add_typer(pki.app, name="pki")
 app.add_typer(ctl.app, name="ctl")
 

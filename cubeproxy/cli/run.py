@@ -29,6 +29,7 @@ class RtcpPolicy(Enum):
 
 MAP_HELP = "Put the address NEW in the place of the router's OLD, everywhere: OLD=NEW, or @FILE with one a line."
 NVRAM_HELP = "Folder with a subfolder for every trustpoint: ca.pem, cert.pem, key.pem as far as it has them."
+RTPENGINE = "HOST:PORT[,weight=N][,sessions=N]"
 RTPENGINE_HELP = "ng port of an rtpengine, for calls that the configuration's own transcoders do not take; repeatable."
 
 
@@ -57,7 +58,7 @@ def command(
     ] = RtcpPolicy.DROP,
     rtpengine: Annotated[
         list[str] | None,
-        typer.Option(envvar="CUBEPROXY_RTPENGINE", metavar="HOST:PORT[,weight=N][,sessions=N]", help=RTPENGINE_HELP),
+        typer.Option(envvar="CUBEPROXY_RTPENGINE", metavar=RTPENGINE, help=RTPENGINE_HELP),
     ] = None,
     workers: Annotated[
         int, typer.Option(min=1, max=64, help="Media loops, each a process: calls are spread over them.")

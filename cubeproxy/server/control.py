@@ -1,4 +1,4 @@
-"""The control socket: a show command in, its text out. Unix only, for the owner of the process alone.
+"""The control socket: a show command, or an order, in, its text out. Unix only, for the owner of the process alone.
 
 The protocol is a line and the answer until the end of the stream; `cubeproxy show` speaks it, and so
 does `socat - UNIX:control.sock`.

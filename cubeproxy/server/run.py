@@ -21,6 +21,7 @@ from cubeproxy.protocols.values import Severity
 from cubeproxy.server.control import ControlSocket
 from cubeproxy.server.eventlog import EventLog
 from cubeproxy.server.metrics import serve_metrics
+from cubeproxy.server.orders import Orders
 from cubeproxy.server.proxy import Proxy
 from cubeproxy.server.settings import Settings
 from cubeproxy.views.show import Show
@@ -53,7 +54,8 @@ async def _serve(config: Config, settings: Settings, json_lines: bool, level: Se
     for event in (*store.events, *check_references(config)):
         log.write(event)
     proxy = Proxy(config, store, settings, log)
-    control = ControlSocket(settings.control, Show(proxy.sources()).answer) if settings.control else None
+    orders = Orders(proxy.media.pool.engines, Show(proxy.sources()).answer, log.write)
+    control = ControlSocket(settings.control, orders.answer) if settings.control else None
     stop_metrics = serve_metrics(settings.metrics, proxy) if settings.metrics else None
     try:
         await proxy.start()

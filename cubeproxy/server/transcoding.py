@@ -16,7 +16,7 @@ from cubeproxy.config.model import Config
 from cubeproxy.media.counters import Health
 from cubeproxy.media.room import Room
 from cubeproxy.media.transcoders.admission import own_addresses
-from cubeproxy.media.transcoders.ng_engine import EngineSettings
+from cubeproxy.media.transcoders.ng_engine import EngineSettings, exposed
 from cubeproxy.media.transcoders.pool import Effect, TranscoderPool, members_of
 from cubeproxy.media.transcoders.words import NgSend, SccpClose, SccpSend
 from cubeproxy.protocols.errors import ConfigError, RemoteProtocolError
@@ -92,6 +92,8 @@ class TranscodingService:
         for engine in self._engines:
             text = f"rtpengine {engine.name}: weight {engine.weight}, {engine.sessions} sessions, from {self._inside}"
             self._on_report(Event("rtpengine.configured", Severity.NOTICE, text, peer=engine.name))
+            if (warning := exposed(engine, self._inside)) is not None:
+                self._on_report(warning)
         self._run([])
         service = self._config.telephony
         if self.pool.farms is None or service is None or service.source_address is None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from ipaddress import ip_address
 
 from cubeproxy.media.transcoders.ng_call import Side, Step
 from cubeproxy.protocols.addresses import format_address
 from cubeproxy.protocols.errors import ConfigError
 from cubeproxy.protocols.ng.client import NgClient
 from cubeproxy.protocols.ng.liveness import Liveness, State
-from cubeproxy.protocols.values import Address, StreamSpec
+from cubeproxy.protocols.values import Address, Event, Severity, StreamSpec
 
 PORT = 2223  # where rtpengine's own documentation has it listen for ng
 FIX = "--rtpengine HOST:PORT[,weight=N][,sessions=N]"
@@ -41,9 +42,25 @@ class EngineSettings:
             if key not in ("weight", "sessions") or key in values:
                 raise ConfigError(f"rtpengine {text!r}: {word!r} is unknown, or stands twice", fix=FIX)
             values[key] = _number(text, value, 100_000)
-        if not host:
-            raise ConfigError(f"rtpengine {text!r}: no address", fix=FIX)
-        return cls((host.strip("[]"), _number(text, port, 65535)), **values)
+        try:
+            literal = str(ip_address(host.strip("[]")))
+        except ValueError:
+            raise ConfigError(
+                f"rtpengine {text!r}: {host!r} is no address (names are not looked up)", fix=FIX
+            ) from None
+        return cls((literal, _number(text, port, 65535)), **values)
+
+
+def exposed(engine: EngineSettings, inside: str) -> Event | None:
+    """What an operator has to know about an engine that is not on this box; `inside` is our address towards it."""
+    host = engine.control[0]
+    if host == inside or ip_address(host).is_loopback:
+        return None
+    text = (
+        f"rtpengine {engine.name} is on another host: SRTP keys travel to it in the clear, and the clear side of calls "
+        "as plain RTP"
+    )
+    return Event("rtpengine.exposed", Severity.WARNING, text, engine.name, fix="a network that nobody else reaches")
 
 
 def _number(text: str, word: str, most: int) -> int:

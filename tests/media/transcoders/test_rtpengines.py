@@ -416,7 +416,20 @@ def test_settings(text: str, control: tuple[str, int], weight: int, sessions: in
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":1", "h:0", "h:99999", "h:x", "h,weight=0", "h,weight", "h,colour=1", "h,weight=1,weight=1", "h,"]
+    "text",
+    [
+        "",
+        ":1",
+        "a.b",
+        "1.2.3.4:0",
+        "1.2.3.4:x",
+        "::1",
+        "::1,weight=0",
+        "::1,weight",
+        "::1,a=1",
+        "::1,weight=1,weight=1",
+        "::1,",
+    ],
 )
 def test_bad_settings_are_named(text: str) -> None:
     with pytest.raises(ConfigError) as refusal:
