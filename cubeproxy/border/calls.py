@@ -234,7 +234,7 @@ class Calls:
 
     def watch_session(self, call: Call, response: Response, asker: int, now: float) -> None:
         """Session timer (RFC 4028), by a 2xx to leg `asker`: the peers refresh, we end what nobody refreshes."""
-        call.timer = Timer.of(response, asker)
+        call.timer = Timer.of(response, asker, now)
         deadline = refresh_deadline(response, now)
         if deadline is None:
             self.user.alarms.cancel((call, "session"))

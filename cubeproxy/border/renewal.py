@@ -156,7 +156,9 @@ class Renewal:
         call.reinviting = self
         call.negotiation.renewing = True
         body = self.keys.offer(self._index)
-        timer = [("Supported", "timer"), ("Session-Expires", call.timer.header(self._index))] if call.timer else []
+        timer: list[tuple[str, str]] = []
+        if call.timer is not None:
+            timer = [("Supported", "timer"), ("Session-Expires", call.timer.header(self._index, now))]
         leg.invite = dialog.request("INVITE", contact=leg.contact, body=body, content_type=SDP, headers=timer)
         self._number = leg.invite.cseq.number
         self._client = call.calls.user.request(leg.invite, call.calls.path_of(leg), self, now)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from cubeproxy.protocols.sip.message import Response
 
+LEAST = 90  # s, of an interval
 GRACE = 5.0  # s after the session interval, so that an end that is still there acts first (RFC 4028 10)
 
 _INTERVAL = re.compile(r"\s*([0-9]{1,9})\s*(?:;.*)?", re.ASCII | re.DOTALL)
@@ -21,23 +22,32 @@ _REFRESHER = re.compile(r";\s*refresher\s*=\s*(uac|uas)\b", re.ASCII | re.IGNORE
 
 @dataclass(slots=True, frozen=True)
 class Timer:
-    """What both ends have agreed on: the interval in seconds, and the leg whose peer refreshes."""
+    """What both ends have agreed on: the interval in seconds, the leg whose peer refreshes, and when it must have."""
 
     interval: int
     refresher: int
+    until: float
 
     @classmethod
-    def of(cls, response: Response, asker: int) -> Timer | None:
+    def of(cls, response: Response, asker: int, now: float) -> Timer | None:
         """By a 2xx to what leg `asker`'s peer asked; None without a timer."""
         value = response.headers.get("Session-Expires") or ""
         match, refresher = _INTERVAL.fullmatch(value), _REFRESHER.search(value)
         if match is None:
             return None
-        return cls(int(match[1]), 1 - asker if refresher and refresher[1].lower() == "uas" else asker)
+        interval = int(match[1])
+        uas = refresher is not None and refresher[1].lower() == "uas"
+        return cls(interval, 1 - asker if uas else asker, now + interval)
 
-    def header(self, leg: int) -> str:
-        """Session-Expires of a re-INVITE of our own to the peer of a leg: without it the peer would drop the timer."""
-        return f"{self.interval};refresher={'uas' if self.refresher == leg else 'uac'}"
+    def header(self, leg: int, now: float) -> str:
+        """Session-Expires of a re-INVITE of our own to the peer of a leg: without it the peer would drop the timer.
+
+        Who refreshes starts its clock anew by it. The other end, whose clock runs on, must hear of the next refresh
+        in time: so the interval is what is left, at least the least that there is (RFC 4028 4).
+        """
+        if self.refresher == leg:
+            return f"{max(LEAST, int(self.until - now))};refresher=uas"
+        return f"{self.interval};refresher=uac"
 
 
 def refresh_deadline(response: Response, now: float) -> float | None:
