@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from cubelab import data
 from cubelab.audio.tones import listen
 from cubelab.audio.wav import read_wav
 from cubelab.demo.claims import PARTS, TITLES
@@ -128,6 +129,14 @@ def test_without_the_dissector_its_claim_is_unavailable_and_the_rest_holds(tmp_p
     code, report, _ = run_demo(tmp_path, path=str(Path(sys.executable).parent))
     assert code == 0
     assert report["by_id"]["capture.dissected"]["missing"] == "tshark"
+
+
+def test_a_configuration_without_a_farm_is_shown_without_one(tmp_path):
+    code, report, _ = run_demo(tmp_path, "--config", str(data.config("sample-a-xe.ios")))
+    assert (code, failed(report)) == (0, set())
+    unavailable = {claim["id"] for claim in report["claims"] if claim["status"] == "unavailable"}
+    assert unavailable - {"capture.dissected"} == {claim for claim in TITLES if claim.startswith("farm.")}
+    assert not (tmp_path / "sccp.pcap").exists()
 
 
 def same_command(report: dict) -> str:
