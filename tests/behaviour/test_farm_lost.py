@@ -15,6 +15,7 @@ import pytest
 from cubelab.agent.leg import State
 from cubelab.agent.voice_call import VoiceCall
 from cubelab.audio.tones import listen
+from cubeproxy.protocols.suites import MasterKey
 from tests.behaviour.farm import FarmProcess
 from tests.behaviour.stage import Stage, silent, speak
 from tests.behaviour.test_dsp_farm import changed, refused
@@ -38,8 +39,10 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @asynccontextmanager
-async def two_farms(folder: Path, first: int = 24, second: int = 24) -> AsyncIterator[tuple[Stage, FarmProcess]]:
-    """The lab with two farms of so many sessions each, and the first of them."""
+async def two_farms(
+    folder: Path, first: int = 24, second: int = 24
+) -> AsyncIterator[tuple[Stage, FarmProcess, FarmProcess]]:
+    """The lab with two farms of so many sessions each; the first call goes to the first."""
     tags = "sdspfarm tag 1 CUBEXCODE\n sdspfarm tag 2 OTHERXCODE"
     box = changed(folder, ("sdspfarm units 1", "sdspfarm units 2"), ("sdspfarm tag 1 CUBEXCODE", tags))
     box = box.rename(folder / "box.ios")
@@ -49,9 +52,9 @@ async def two_farms(folder: Path, first: int = 24, second: int = 24) -> AsyncIte
     async with (
         Stage(folder, config=str(box)) as stage,
         FarmProcess(stage, config=one, name="one") as farm,
-        FarmProcess(stage, config=other, name="other"),
+        FarmProcess(stage, config=other, name="other") as spare,
     ):
-        yield stage, farm
+        yield stage, farm, spare
 
 
 async def missed(stage: Stage, call: VoiceCall, far: VoiceCall) -> tuple[int, int]:
@@ -79,6 +82,13 @@ def over(call: VoiceCall) -> bool:
     return call.leg.state is State.ENDED
 
 
+def hears_under(call: VoiceCall) -> MasterKey:
+    """The key of what the phone is sent."""
+    assert call.session is not None
+    assert call.session.receive_key is not None
+    return call.session.receive_key
+
+
 async def idle(stage: Stage) -> None:
     """No call and no session is left."""
     await until(lambda: "call.ended" in stage.log.read_text())
@@ -102,7 +112,7 @@ KEEPS, CHANGES, ROLLS_ON = "keeps its key", "changes it", "changes it and keeps 
 )
 def test_a_call_is_heard_again_within_two_seconds(tmp_path: Path, phone: str, wraps: int) -> None:
     async def run() -> None:
-        async with two_farms(tmp_path) as (stage, farm):
+        async with two_farms(tmp_path) as (stage, farm, _):
             call, far = await stage.call()
             call.negotiation.renews = phone != KEEPS
             call.voice.keeps_rollover = phone == ROLLS_ON
@@ -126,9 +136,38 @@ def test_a_call_is_heard_again_within_two_seconds(tmp_path: Path, phone: str, wr
     asyncio.run(run())
 
 
+def test_one_farm_after_the_other(tmp_path: Path) -> None:
+    """Each time with a key that no farm had; the first one is back when the second is lost."""
+
+    async def run() -> None:
+        async with two_farms(tmp_path) as (stage, farm, spare):
+            call, far = await stage.call()
+            call.voice.skip(2 * WRAP)
+            keys = {hears_under(call)}
+            await farm.kill()
+            await until(lambda: call.rounds == 2)
+            keys.add(hears_under(call))
+            await heard_again(call, far)
+            async with FarmProcess(stage, config=tmp_path / "one.ios", name="again"):
+                before = await missed(stage, call, far)
+                await spare.kill()
+                await until(lambda: call.rounds == 3)
+                keys.add(hears_under(call))
+                await heard_again(call, far)
+                after = await missed(stage, call, far)
+                assert max(after[0] - before[0], after[1] - before[1]) <= TWO_SECONDS
+                await the_right_tones(call, far)
+                assert len(keys) == 3
+                await call.hang_up()
+                await until(lambda: over(far))
+                await idle(stage)
+
+    asyncio.run(run())
+
+
 def test_calls_of_the_other_farm_notice_nothing_and_room_comes_back(tmp_path: Path) -> None:
     async def run() -> None:
-        async with two_farms(tmp_path, 2, 2) as (stage, farm):
+        async with two_farms(tmp_path, 2, 2) as (stage, farm, _):
             moves, moves_far = await stage.call("1001")
             stays, stays_far = await stage.call("1002")
             before = await missed(stage, stays, stays_far)
@@ -151,7 +190,7 @@ def test_calls_of_the_other_farm_notice_nothing_and_room_comes_back(tmp_path: Pa
 
 def test_without_room_a_call_ends_on_both_sides_and_the_others_go_on(tmp_path: Path) -> None:
     async def run() -> None:
-        async with two_farms(tmp_path, 1, 1) as (stage, farm):
+        async with two_farms(tmp_path, 1, 1) as (stage, farm, _):
             ends, ends_far = await stage.call("1001")
             stays, stays_far = await stage.call("1002")
             await farm.kill()
