@@ -18,6 +18,7 @@ from .media_lab import Exchange, running
 
 CALLS = int(os.environ.get("CUBEPROXY_SOAK_CALLS", "1000000"))
 PARALLEL = 20
+LOCAL, PORTS = ("127.0.47.1", "127.0.47.2"), (27000, 27999)  # beside other tests for an hour
 HEAP = {  # KiB by which a heap may still find its size: half an octet a call of a million
     "epoll": 512,
     "io_uring": 512,  # gives closed sockets back with a delay
@@ -42,7 +43,7 @@ def private_kib(lab: Exchange) -> int:
 async def come_and_go(lab: Exchange, calls: int) -> None:
     """Each is negotiated twice, under other keys."""
     for number in range(calls // PARALLEL):
-        sessions = [await lab.ask() for _ in range(PARALLEL)]
+        sessions = [await lab.ask(LOCAL) for _ in range(PARALLEL)]
         for reserved in sessions:
             assert isinstance(reserved, MediaReserved)
             for turn in (0, 1):
@@ -50,7 +51,7 @@ async def come_and_go(lab: Exchange, calls: int) -> None:
                 core = Phone(("127.0.40.4", 40000))
                 lab.service.handle(UpdateMedia(reserved.session, (phone.spec(), core.spec())))
             lab.service.handle(ReleaseMedia(reserved.session))
-    (await lab.call()).talk()  # all is obeyed
+    (await lab.call(LOCAL)).talk()  # all is obeyed
 
 
 @pytest.mark.soak
@@ -60,7 +61,7 @@ def test_call_after_call_leaves_no_memory_and_no_descriptor_behind(engine: str) 
 
 
 async def measured(engine: str, calls: int) -> None:
-    async with running(rest=0.0) as lab:
+    async with running(rest=0.0, ports=PORTS) as lab:
         await come_and_go(lab, calls // 10)
         (pid,) = lab.service.workers.values()
         before, descriptors = private_kib(lab), len(os.listdir(f"/proc/{pid}/fd"))
