@@ -22,7 +22,7 @@ from cubelab.demo.play import Play
 from cubelab.demo.report import print_report, write_boot, write_report
 from cubelab.demo.stage import Stage, two_scenes
 
-STEPS = 9
+STEPS = 8
 
 
 def command(
