@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from unittest import mock
@@ -99,3 +100,28 @@ async def test_a_peer_whose_port_is_closed_costs_nothing() -> None:
         while core.receive().payload != b"back" + bytes((49,)):
             pass
         call.talk(20)
+
+
+@live
+async def test_a_line_overtakes_nothing_that_waits() -> None:
+    """A worker that is far behind: what waits in the first socket goes out before what comes by the line."""
+    behind, more = 200, 50
+    async with running() as lab:
+        calls = [await lab.call() for _ in range(30)]
+        for call in calls:
+            call.talk(30)
+        (pid,) = lab.service.workers.values()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            for number in range(behind):
+                for call in calls:
+                    call.stations[0].send(call.local[0], number.to_bytes(4, "big") * 40)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        for number in range(behind, behind + more):
+            for call in calls:
+                call.stations[0].send(call.local[0], number.to_bytes(4, "big") * 40)
+        for call in calls:
+            heard = [call.stations[1].receive() for _ in range(behind + more)]
+            assert [each.payload for each in heard] == [number.to_bytes(4, "big") * 40 for number in range(250)]
+            assert len({(each.sequence - number) & 0xFFFF for number, each in enumerate(heard)}) == 1

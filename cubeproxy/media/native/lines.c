@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { RESERVE = 64, BUCKETS_A_TURN = 16 }; /* descriptors for the worker itself; 256 turns for a round of all calls */
+enum { RESERVE = 64, BUCKETS_A_TURN = 16, TRIES = 8 }; /* descriptors for the worker itself; 256 turns for all calls */
 enum { WORTH_IT = 50 }; /* packets that a leg must have sent */
 
 void lines_allow(struct worker *worker)
@@ -57,22 +57,34 @@ static int make(int fd, const struct address *peer)
     return line;
 }
 
-static void follow(struct worker *worker, struct call *call, int leg)
+/* Whether a datagram waits in a socket. */
+static int waits(int fd)
+{
+    char octet;
+    return recv(fd, &octet, sizeof octet, MSG_PEEK | MSG_DONTWAIT) >= 0;
+}
+
+/* Not while packets wait in the other socket: those that come by the line would overtake them, by more than a receiver
+ * makes good when the worker is far behind. False when it has to be tried again for that. */
+static int follow(struct worker *worker, struct call *call, int leg)
 {
     const struct address *peer = &call->session.legs[leg].peer;
     struct port *line = &call->ports[LINES + leg];
     if (!address_known(peer) || address_equal(peer, &call->connected[leg]) ||
-        call->session.legs[leg].words[SENT] < WORTH_IT)
-        return;
+        call->session.legs[leg].words[SENT] < WORTH_IT || (line->fd < 0 && worker->lines_left <= 0))
+        return 1;
+    if (waits(call->ports[2 * leg].fd))
+        return 0;
     if (line->fd >= 0) {
         int moved = !connect(line->fd, &peer->any, address_length(peer));
         call->connected[leg] = moved ? *peer : (struct address){0};
-    } else if (worker->lines_left > 0 && (line->fd = make(call->ports[2 * leg].fd, peer)) >= 0) {
+    } else if ((line->fd = make(call->ports[2 * leg].fd, peer)) >= 0) {
         worker->lines_left--;
         call->connected[leg] = *peer;
         call->held++;
         worker->backend->watch(worker, line);
     }
+    return 1;
 }
 
 void lines_make(struct worker *worker)
@@ -80,10 +92,14 @@ void lines_make(struct worker *worker)
     if (!worker->sessions)
         return;
     for (int count = 0; count < BUCKETS_A_TURN; count++) {
-        unsigned bucket = worker->next_bucket++ % BUCKETS;
-        for (struct call *call = worker->calls[bucket]; call; call = call->next) {
-            follow(worker, call, 0);
-            follow(worker, call, 1);
+        int done = 1;
+        for (struct call *call = worker->calls[worker->next_bucket % BUCKETS]; call; call = call->next) {
+            done &= follow(worker, call, 0);
+            done &= follow(worker, call, 1);
         }
+        if (!done && worker->tries++ < TRIES)
+            return;
+        worker->tries = 0;
+        worker->next_bucket++;
     }
 }

@@ -24,7 +24,7 @@
 enum {
     ENTRIES = 1024,
     COMPLETIONS = 32768, /* more than there are standing requests: all may end at once */
-    BUFFERS = 1024,
+    BUFFERS = 4096, /* a turn of a worker that is behind takes hundreds; without one, a standing request ends */
     BATCH = 64,
     GROUP = 1,
     NAME = sizeof(struct sockaddr_in6),

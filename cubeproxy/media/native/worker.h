@@ -68,6 +68,7 @@ struct worker {
     unsigned sessions;
     long lines_left;      /* descriptors that lines may take */
     unsigned next_bucket; /* whose calls are looked at for lines next */
+    unsigned tries;       /* how often that was in vain */
     struct call *calls[BUCKETS];
 };
 

@@ -42,7 +42,7 @@ EVENT = struct.Struct("=2I")
 class MediaLoad:
     """`calls` calls with packets both ways each 20 ms for `seconds`, of which the first `warm` are not counted.
 
-    All calls begin at once, which real ones do not: what a relay does for a young call is over before
+    Calls begin one after the other, in the first third of `warm`: what a relay does for a young call is over before
     packets count. `seed` decides at which moment within the 20 ms each stream's packets leave: uniformly, one by one.
     """
 

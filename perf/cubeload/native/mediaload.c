@@ -30,6 +30,7 @@ enum { HEAD = 12, PAYLOAD = 160, ROOM = 512, REPORT_ROUNDS = 250, REPORT = 28, T
 static const int64_t LATE = 250000; /* ns behind the schedule that count as late */
 static const int64_t TIMELY = 5000000; /* ns of delay that a call does not notice */
 static const int64_t TAKEN = 2500000; /* ns after a packet was sent that its other end looks for it */
+static const int64_t BEHIND = 2000000; /* ns that this may be late when packets are to be sent */
 static const int64_t REST = 500000000; /* ns for which is listened when all is sent */
 
 struct plan {
@@ -332,23 +333,30 @@ static uint32_t advance(struct cursor *cursor)
     return stream;
 }
 
+/* Calls begin one after the other, in the first third of the time that is not counted. */
+static int speaks(uint32_t stream, uint32_t round)
+{
+    return (uint64_t)round * plan->calls * 3 >= (uint64_t)(stream / 2) * plan->warm;
+}
+
 static void send_next(struct cursor *sends, int64_t now)
 {
     int64_t lag = now - sends->due;
-    uint32_t round = sends->round;
+    uint32_t round = sends->round, stream = advance(sends);
     if (round >= plan->warm) {
         worst_lag = lag > worst_lag ? lag : worst_lag;
         late += lag > LATE;
     }
-    say_stream(advance(sends), round, now);
+    if (speaks(stream, round))
+        say_stream(stream, round, now);
 }
 
-/* Send and listen by the schedule, the sending first when both are due. */
+/* Send and listen by the schedule. The sending comes first when both are due, but what came must not pile up. */
 static void follow(struct cursor *sends, struct cursor *reads, uint32_t last_round)
 {
     while (sends->round < last_round) {
         int64_t now = wait_until(sends->due < reads->due ? sends->due : reads->due);
-        if (now >= sends->due)
+        if (now >= sends->due && now - reads->due < BEHIND)
             send_next(sends, now);
         else
             hear_owed(advance(reads) ^ 1);
