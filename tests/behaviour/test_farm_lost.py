@@ -15,7 +15,6 @@ import pytest
 from cubelab.agent.leg import State
 from cubelab.agent.voice_call import VoiceCall
 from cubelab.audio.tones import listen
-from cubeproxy.protocols.suites import MasterKey
 from tests.behaviour.farm import FarmProcess
 from tests.behaviour.stage import Stage, silent, speak
 from tests.behaviour.test_dsp_farm import changed, refused
@@ -82,11 +81,11 @@ def over(call: VoiceCall) -> bool:
     return call.leg.state is State.ENDED
 
 
-def hears_under(call: VoiceCall) -> MasterKey:
-    """The key of what the phone is sent."""
+def hears_under(call: VoiceCall) -> bytes:
+    """The master key of what the phone is sent."""
     assert call.session is not None
     assert call.session.receive_key is not None
-    return call.session.receive_key
+    return call.session.receive_key.master
 
 
 async def idle(stage: Stage) -> None:

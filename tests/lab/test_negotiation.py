@@ -114,3 +114,15 @@ def test_the_wrong_key_is_another_of_the_same_suite():
     wrong = other_key(caller.session.send_key)
     assert wrong.suite is caller.session.send_key.suite
     assert wrong.master != caller.session.send_key.master
+
+
+def test_an_endpoint_keeps_its_key_over_a_new_offer_unless_it_is_one_that_renews():
+    caller, callee = pair()
+    agree(caller, callee)
+    before = callee.session.send_key
+    agree(caller, callee)
+    assert callee.session.send_key == before
+    callee.renews = True
+    agree(caller, callee)
+    assert callee.session.send_key != before
+    assert callee.session.send_key.suite is before.suite
