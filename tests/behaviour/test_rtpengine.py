@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from pathlib import Path
 
 from cubelab.agent.leg import State
@@ -31,6 +32,14 @@ async def heard(*calls: tuple[VoiceCall, int]) -> None:
         assert listen(call.voice.recording.samples(), hertz).heard
 
 
+async def order(stage: Stage, verb: str, engine: RtpengineProcess) -> None:
+    """`cubeproxy rtpengine VERB HOST:PORT`."""
+    words = ("rtpengine", verb, engine.settings.name, "--control", str(stage.proxy.control))
+    command = [sys.executable, "-m", "cubeproxy.cli.main", *words]
+    process = await asyncio.create_subprocess_exec(*command)
+    assert await process.wait() == 0
+
+
 async def answering(stage: Stage, engines: int) -> None:
     await until(lambda: stage.log.read_text().count("rtpengine.up") >= engines)
 
@@ -55,6 +64,12 @@ def test_a_call_goes_over_an_rtpengine_and_nobody_notices(tmp_path: Path) -> Non
                 await call.hold()
                 await call.resume()
                 await heard((call, CORE_SAYS), (far, PHONE_SAYS))
+                await order(stage, "drain", engine)
+                status, warning = await refused(stage)
+                assert (status, "Transcoder reservation failure" in warning) == (503, True)
+                await heard((call, CORE_SAYS), (far, PHONE_SAYS))
+                assert "draining" in await stage.proxy.show("rtpengine")
+                await order(stage, "resume", engine)
                 await call.hang_up()
                 await until(lambda: engine.sessions == 0)
             await until(lambda: "rtpengine.lost" in stage.log.read_text(), patience=15)
