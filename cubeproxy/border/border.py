@@ -6,6 +6,8 @@ node keepalives on one transaction layer.
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from cubeproxy.border.calls import Calls
 from cubeproxy.border.effects import (
     BorderEvent,
@@ -72,9 +74,17 @@ KNOWN = frozenset({*METHODS, "SUBSCRIBE"})  # refused outside a dialog with 405,
 
 
 class Border:
-    def __init__(self, config: Config, tokens: Tokens | None = None, timers: Timers | None = None) -> None:
-        """Raises ConfigError when the configuration names no address or class that it needs."""
-        self.plan = Plan(config)
+    def __init__(
+        self,
+        config: Config,
+        tokens: Tokens | None = None,
+        timers: Timers | None = None,
+        *,
+        missing: Container[str] = (),
+    ) -> None:
+        """`missing` are codecs that nothing on this box codes, by their IOS names. Raises ConfigError when the
+        configuration names no address or class that it needs."""
+        self.plan = Plan(config, missing)
         self._said = False  # that the last call has ended
         access = {peer.control[0] for peer in self.plan.access}
         self.user = TransactionUser(

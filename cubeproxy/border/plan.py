@@ -7,7 +7,7 @@ configuration is answered here, so that a call meets values only.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 
 from cubeproxy.config.model import Config, DialPeer, KeepaliveProfile, Personality, SrtpPolicy
@@ -26,6 +26,8 @@ ENCODINGS = {
     "g729br8": "g729",
     "g729ar8": "g729",
     "g729abr8": "g729",
+    "g726r16": "g726-16",
+    "g726r24": "g726-24",
     "g726r32": "g726-32",
     "g728": "g728",
     "g723r63": "g723",
@@ -94,8 +96,10 @@ class Plan:
     """`peers` by tag, `listeners` to open, `side_of` an address of ours; `farms` whether a transcoder may be a DSP farm
     that is told its keys by SCCP. Raises ConfigError."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, missing: Container[str] = ()) -> None:
+        """`missing` are codecs, by their IOS names, that this box has no coder for."""
         self.config = config
+        self._missing = missing
         self.personality = config.personality
         self.peers: dict[int, Peer] = {}
         for dial_peer in sorted(config.dial_peers.values(), key=lambda p: (p.preference, p.tag)):
@@ -145,7 +149,8 @@ class Plan:
         local = {name for group in self.config.sccp.groups.values() for _, name in group.associate_profile}
         for profile in self.config.dspfarm_profiles.values():
             if profile.service == "transcode" and profile.application in where and not profile.shutdown:
-                yield frozenset(ENCODINGS.get(name, name) for name in profile.codecs), profile.universal
+                names = [name for name in profile.codecs if name not in self._missing]
+                yield frozenset(ENCODINGS.get(name, name) for name in names), profile.universal
         if self.farms and self.config.telephony and set(self.config.telephony.sdspfarm_tags.values()) - local:
             yield frozenset(ENCODINGS.values()), True
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cubeproxy.config.model import Config, DspfarmProfile, SccpCcm, SccpCcmGroup
-from cubeproxy.media.codecs.table import why_not
+from cubeproxy.media.codecs.profiles import unusable
 from cubeproxy.media.dsp.capacity import profile_sessions
 from cubeproxy.media.dsp.tables import Module
 from cubeproxy.protocols.errors import ConfigError
-from cubeproxy.protocols.sccp.codecs import BY_IOS, capabilities
+from cubeproxy.protocols.sccp.codecs import capabilities
 from cubeproxy.protocols.sccp.farm_words import FarmSettings, Method
 from cubeproxy.protocols.values import Address
 from cubeproxy.server.sccp_tls import PORT as SECURE_PORT
@@ -31,13 +31,13 @@ class Plan:
     @property
     def codecs(self) -> list[str]:
         """Those of the profile that there is a coder for: a farm offers no others."""
-        return [name for name in self.profile.codecs if name in BY_IOS and not why_not(BY_IOS[name].codec)]
+        missing = unusable(self.profile.codecs)
+        return [name for name in self.profile.codecs if name not in missing]
 
     @property
     def missing(self) -> list[str]:
         """The others, each with the reason."""
-        rows = [BY_IOS[name] for name in self.profile.codecs if name in BY_IOS]
-        return [f"{row.ios} is not offered: {why}" for row in rows if (why := why_not(row.codec))]
+        return [f"{name} is not offered: {why}" for name, why in unusable(self.profile.codecs).items()]
 
     @property
     def secure(self) -> bool:

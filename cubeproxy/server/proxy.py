@@ -23,6 +23,7 @@ from cubeproxy.border.effects import (
 )
 from cubeproxy.border.plan import Listener
 from cubeproxy.config.model import Config
+from cubeproxy.media.codecs.profiles import unusable_in
 from cubeproxy.media.reports import INTERVAL
 from cubeproxy.pki.store import Store
 from cubeproxy.protocols.addresses import format_address
@@ -70,7 +71,10 @@ class Proxy:
         self.settings = settings
         self.log = log
         self.loop = asyncio.get_running_loop()
-        self.border = Border(config)
+        missing = unusable_in(config)
+        for name, why in missing.items():
+            log.write(Event("dsp.codec.missing", Severity.NOTICE, f"{name} is not transcoded: {why}"))
+        self.border = Border(config, missing=missing)
         keylog = open_keylog(settings.keylog) if settings.keylog else None
         self.tls = TlsPolicy(config, store, keylog=keylog)
         self.transport = SipTransport(self, tls_client=self.tls.client)

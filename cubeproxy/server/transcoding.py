@@ -16,6 +16,7 @@ from cubeproxy.config.model import Config
 from cubeproxy.media.counters import Health
 from cubeproxy.media.room import Room
 from cubeproxy.media.transcoders.admission import own_addresses
+from cubeproxy.media.transcoders.lti import LtiTranscoder
 from cubeproxy.media.transcoders.ng_engine import EngineSettings, exposed
 from cubeproxy.media.transcoders.pool import Effect, TranscoderPool, members_of
 from cubeproxy.media.transcoders.words import NgSend, SccpClose, SccpSend
@@ -88,6 +89,8 @@ class TranscodingService:
         """TimeoutError when a worker does not answer; ConfigError or TrustError when an SCCP port cannot be opened."""
         self._loop = asyncio.get_running_loop()
         await self._media.start(within)
+        if any(isinstance(member, LtiTranscoder) and member.codes for member in self.pool.members):
+            self._media.start_coders()
         await self._ng.open(self._engines, self._inside)
         for engine in self._engines:
             text = f"rtpengine {engine.name}: weight {engine.weight}, {engine.sessions} sessions, from {self._inside}"

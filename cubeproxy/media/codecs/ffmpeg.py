@@ -6,6 +6,7 @@ G.722 and G.726 are not taken from here: FFmpeg's encoders want 20 ms, or 4096 s
 
 from __future__ import annotations
 
+import importlib.util
 from array import array
 from fractions import Fraction
 from functools import cache
@@ -31,12 +32,11 @@ def library() -> Any:
 
 
 def missing() -> str:
-    """Why these codecs cannot be used, "" when they can."""
+    """Why these codecs cannot be used, "" when they can. Asked without loading what only a media worker needs."""
     try:
-        library()
-    except CodecMissing as error:
-        return str(error)
-    return ""
+        return "" if importlib.util.find_spec("av") else MISSING
+    except ValueError:  # PyAV was taken out of the running program
+        return MISSING
 
 
 def _frame(pcm: Pcm, rate: int) -> Any:

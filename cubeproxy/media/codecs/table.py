@@ -86,6 +86,8 @@ def usable() -> dict[str, str]:
 
 def load() -> None:
     """Load everything that there is and start what runs beside us, so that no packet waits for it later."""
+    if not ffmpeg.missing():
+        ffmpeg.library()
     if not usable()["g729"]:
         g729.helper()
 

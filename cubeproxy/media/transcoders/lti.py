@@ -34,6 +34,11 @@ class LtiTranscoder:
         self.total = 0
         self.sessions: set[int] = set()
 
+    @property
+    def codes(self) -> bool:
+        """Whether calls with two codecs may come."""
+        return any(len(profile.codecs) > 1 for profile in self.profiles)
+
     def refusal(self) -> Refusal | None:
         if not self.limit:
             return Refusal("no-transcoder", "the profile has no sessions: `maximum sessions` is 0")

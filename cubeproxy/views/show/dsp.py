@@ -4,6 +4,7 @@ transcoding resources)."""
 from __future__ import annotations
 
 from cubeproxy.config.model import DspfarmProfile
+from cubeproxy.media.codecs.profiles import unusable
 from cubeproxy.media.dsp.capacity import Load, best, choices, complexity_name, profile_load
 from cubeproxy.media.dsp.tables import MODULES
 from cubeproxy.media.transcoders.admission import TRANSCODE
@@ -32,7 +33,9 @@ def _profile(sources: Sources, profile: DspfarmProfile) -> list[str]:
     configured = profile.maximum_sessions
     in_use = capacity.in_use if capacity else 0
     missing = configured - capacity.sessions if capacity else configured
-    codecs = names_of(capabilities(profile.codecs))[: len(profile.codecs)]
+    lacking = unusable(profile.codecs)
+    offered = [name for name in profile.codecs if name not in lacking]
+    codecs = names_of(capabilities(offered))[: len(offered)]
     service = f"{universal or ' '}{SERVICES.get(profile.service, '')}"
     rows = [
         f" Profile ID = {profile.number}, Service ={service}, Resource ID = 1",
@@ -55,6 +58,7 @@ def _profile(sources: Sources, profile: DspfarmProfile) -> list[str]:
         f" Total Number of Resources Active : {in_use}",
         f" Codec Configuration: num_of_codecs:{len(codecs)}",
         *(f" Codec : {name}, Maximum Packetization Period : {period}" for name, period in codecs),
+        *(f" Codec not offered : {name}, {why}" for name, why in lacking.items()),
     ]
 
 
