@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from cubeproxy.media.commands import Close, Open, Update
-from cubeproxy.media.pool import Bind, MediaPool, Send
+from cubeproxy.media.commands import Close, Open, OpenCoding, Update
+from cubeproxy.media.pool import Bind, Coders, MediaPool, Send
 from cubeproxy.media.ports import PortPool
 from cubeproxy.protocols.values import (
     Codec,
@@ -184,3 +184,71 @@ def test_a_draining_pool_takes_nothing_new() -> None:
     pool.draining = True
     assert refusal(pool.receive(ask(2), 0)) == "pool-full"
     assert pool.receive(ReleaseMedia(session), 0) == [Send(worker, Close(session))]
+
+
+G729 = Codec("g729", 8000)
+
+
+def waiting(pool: MediaPool) -> int:
+    """A session whose legs may speak differently, its ports bound."""
+    command = ask()
+    command.transcodes = True
+    (bind,) = pool.receive(command, 0)
+    assert isinstance(bind, Bind)
+    assert [type(effect) for effect in pool.bound(bind.session)] == [MediaReserved]
+    return bind.session
+
+
+def test_a_session_that_may_code_is_given_to_a_worker_when_both_legs_are_known() -> None:
+    pool = make()
+    pool.joined(9, 10, relays=False, codes=True)
+    session = waiting(pool)
+    assert pool.receive(UpdateMedia(session, (PHONE.spec(), None)), 0) == []
+    opened, update = pool.receive(UpdateMedia(session, (PHONE.spec(), PHONE.spec(codec=G729))), 0)
+    assert isinstance(opened, Send)
+    assert isinstance(opened.command, OpenCoding)
+    assert isinstance(update, Send)
+    assert opened.worker == update.worker == 9
+    assert pool.receive(ReleaseMedia(session), 0) == [Send(9, Close(session))]
+
+
+@pytest.mark.parametrize("changes", [{"ptime": 30}, {"dtmf_payload_type": 101}, {"codec": G729}])
+def test_what_differs_takes_a_worker_with_codecs(changes: dict[str, object]) -> None:
+    pool = make()
+    pool.joined(9, 10, relays=False, codes=True)
+    opened, _ = pool.receive(UpdateMedia(waiting(pool), (PHONE.spec(), PHONE.spec(**changes))), 0)
+    assert isinstance(opened, Send)
+    assert opened.worker == 9
+
+
+def test_the_same_on_both_legs_takes_any_worker() -> None:
+    pool = make()
+    pool.joined(9, 10, relays=False, codes=True)
+    opened, _ = pool.receive(UpdateMedia(waiting(pool), (PHONE.spec(), PHONE.spec())), 0)
+    assert isinstance(opened, Send)
+    assert opened.worker == 1
+    assert isinstance(opened.command, Open)
+
+
+def test_without_a_worker_with_codecs_one_is_asked_for() -> None:
+    pool = make()
+    session = waiting(pool)
+    command = UpdateMedia(session, (PHONE.spec(), PHONE.spec(codec=G729)))
+    assert pool.receive(command, 0) == [Coders(command)]
+    pool.joined(9, 1, relays=False, codes=True)
+    assert len(pool.receive(command, 0)) == 2
+    another = UpdateMedia(waiting(pool), (PHONE.spec(), PHONE.spec(codec=G729)))
+    assert refusal(pool.receive(another, 0)) == "engine-full"
+
+
+def test_a_worker_with_codecs_takes_no_other_sessions() -> None:
+    pool = make(workers=0)
+    pool.joined(9, 10, relays=False, codes=True)
+    assert refusal(pool.receive(ask(), 0)) == "no-worker"
+
+
+def test_a_session_that_was_given_to_nobody_is_released_without_a_word() -> None:
+    pool = make()
+    session = waiting(pool)
+    assert pool.receive(ReleaseMedia(session), 0) == []
+    assert not pool.sessions

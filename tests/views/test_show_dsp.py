@@ -256,3 +256,14 @@ def test_no_show_has_a_key(command: str) -> None:
     for octet in (1, 2):
         assert (bytes((octet,)) * 4).hex() not in text
         assert repr(bytes((octet,)) * 4)[2:-1] not in text
+
+
+def test_a_codec_that_nothing_codes_is_shown_with_what_it_lacks() -> None:
+    box = Box(config(universal=True, codecs=["g711ulaw", "ilbc"]))
+    box.farm()
+    lines(
+        show(box, "show dspfarm profile"),
+        " Codec Configuration: num_of_codecs:1",
+        " Codec : g711ulaw, Maximum Packetization Period : 30",
+        " Codec not offered : ilbc, of iLBC there is a packaged decoder (FFmpeg) and no packaged encoder",
+    )
