@@ -66,6 +66,12 @@ class FarmProcess:
         self.process.kill()
         await self.process.wait()
 
+    def kill_workers(self) -> None:
+        """SIGKILL to the farm's media workers; the farm itself goes on."""
+        assert self.process is not None
+        for pid in _children(self.process.pid):
+            os.kill(pid, signal.SIGKILL)
+
     def _ended(self) -> bool:
         return self.process is not None and self.process.returncode is not None
 

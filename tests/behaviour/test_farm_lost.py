@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,11 @@ async def the_right_tones(call: VoiceCall, far: VoiceCall) -> None:
     assert listen(far.voice.recording.samples(), PHONE_SAYS).heard
 
 
+def rekeyed(call: VoiceCall, rounds: int) -> bool:
+    """So many offers were answered in all."""
+    return call.rounds == rounds
+
+
 def over(call: VoiceCall) -> bool:
     return call.leg.state is State.ENDED
 
@@ -128,6 +134,32 @@ def test_a_call_is_heard_again_within_two_seconds(tmp_path: Path, phone: str, wr
             assert call.rounds == 2, "one re-INVITE"
             assert far.rounds == 1
             assert "OTHERXCODE" in await stage.proxy.show("sdspfarm units")
+            await call.hang_up()
+            await until(lambda: over(far))
+            await idle(stage)
+
+    asyncio.run(run())
+
+
+def test_a_farm_whose_media_worker_dies_gives_the_call_to_another_or_takes_it_again(tmp_path: Path) -> None:
+    """The farm stays registered and says so of each stream (MediaTransmissionFailure)."""
+
+    async def run() -> None:
+        async with two_farms(tmp_path) as (stage, farm, spare):
+            call, far = await stage.call()
+            call.voice.skip(2 * WRAP)
+            await heard_again(call, far)
+            for rounds, carrier in ((2, farm), (3, spare)):
+                before = await missed(stage, call, far)
+                carrier.kill_workers()
+                await until(partial(rekeyed, call, rounds))
+                await heard_again(call, far)
+                after = await missed(stage, call, far)
+                assert max(after[0] - before[0], after[1] - before[1]) <= TWO_SECONDS
+                await the_right_tones(call, far)
+                if carrier is farm:
+                    await farm.stop()  # what the other one loses next can go nowhere else
+            assert "farm.lost" in stage.log.read_text()
             await call.hang_up()
             await until(lambda: over(far))
             await idle(stage)
