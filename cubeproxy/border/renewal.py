@@ -80,7 +80,7 @@ class Renewal:
             action, self.state = TRANSITIONS[self.state, event]
             action(self, argument, now)
 
-    # --- the waiter of its re-INVITE --------------------------------------------------------------
+    # the waiter of its re-INVITE
 
     def response(self, response: Response, now: float) -> None:
         if response.status < 200:
@@ -124,7 +124,7 @@ class Renewal:
         least, steps = (2.1, 190) if self._index == 1 else (0.0, 200)
         return least + int.from_bytes(entropy.take(2), "big") % (steps + 1) / 100
 
-    # --- for the actions --------------------------------------------------------------------------
+    # for the actions
 
     def _free(self, leg: Leg) -> bool:
         """No INVITE and no offer is open on either leg, ACKs included, and this leg's peer can be reached."""

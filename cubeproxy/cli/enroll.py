@@ -102,7 +102,7 @@ def enroll_command(
     typer.echo(enrol.describe(enrolled.chain[0]))
 
 
-# --- what they share -------------------------------------------------------------------------------------------
+# what they share
 
 
 def _template(name: str) -> request.Template:

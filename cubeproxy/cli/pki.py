@@ -262,7 +262,7 @@ def delete(trustpoint: Trustpoint, nvram: Nvram, yes: Yes = False) -> None:
     typer.echo(f"% Trustpoint {trustpoint} removed from {nvram}")
 
 
-# --- what the commands share --------------------------------------------------------------------------------
+# what the commands share
 
 
 def _attributes(certificate: x509.Certificate) -> None:

@@ -66,7 +66,7 @@ class Caller:
         self._numbers = itertools.count(1)
         self._run = f"{time.time_ns():x}"
 
-    # --- messages in -------------------------------------------------------------------------
+    # messages in
 
     def received(self, link: Link, data: bytes, source: tuple[str, int]) -> None:
         message = read(data)
@@ -113,7 +113,7 @@ class Caller:
         self.outcome.failed[cause] += 1
         self.calls.pop(call.call_id, None)
 
-    # --- messages out ------------------------------------------------------------------------
+    # messages out
 
     async def register(self, link: Link, user: str) -> None:
         """Binds a number to the link; an error when the answer is not 200."""
@@ -152,7 +152,7 @@ class Caller:
             body=body,
         )
 
-    # --- pace --------------------------------------------------------------------------------
+    # pace
 
     async def run(self, rate: float, seconds: float) -> Outcome:
         """Starts rate * seconds calls, and returns once each of them came to its end."""

@@ -112,7 +112,7 @@ class Barrage:
         if self._phone is not None:
             self._phone.sock.close()
 
-    # --- kinds ----------------------------------------------------------------------------------------
+    # kinds
 
     def _from_node(self, count: int) -> None:
         for octets in self._messages(count, self.siege.core[0], "UDP"):
@@ -173,7 +173,7 @@ class Barrage:
                 head + self.rng.randbytes(self.rng.randrange(0, 1400)), (host, port + number % 3 % 2)
             )
 
-    # --- the phone's connection -------------------------------------------------------------------------
+    # the phone's connection
 
     def _connected(self) -> Rogue:
         if self._phone is None:

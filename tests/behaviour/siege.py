@@ -86,7 +86,7 @@ class Siege:
         """Run something of the stage in its own loop."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(patience)
 
-    # --- places -----------------------------------------------------------------------------------
+    # places
 
     @property
     def access(self) -> tuple[str, int]:
@@ -105,7 +105,7 @@ class Siege:
         context = client_context(identity.certificate, identity.key)
         return Rogue(self.access, context, ROGUE, f"lab-{ROGUE}", self.host())
 
-    # --- what can be seen from outside --------------------------------------------------------------
+    # what can be seen from outside
 
     def log(self) -> str:
         return self.stage.log.read_text("utf-8", "surrogateescape")
@@ -129,7 +129,7 @@ class Siege:
         """Resident memory of signalling and of the media worker, in kB."""
         return resident(self.stage.pid), resident(self.worker)
 
-    # --- the promise --------------------------------------------------------------------------------
+    # the promise
 
     @contextmanager
     def calm(self) -> Iterator[None]:

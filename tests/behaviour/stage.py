@@ -91,7 +91,7 @@ class Stage:
 
     workers_seen: tuple[int, ...] = ()
 
-    # --- acting -----------------------------------------------------------------------------------
+    # acting
 
     async def call(self, number: str = "1001", to: str = ENDPOINT) -> tuple[VoiceCall, VoiceCall]:
         """A call that is up and heard at both ends: the phone's side and the far one."""

@@ -81,7 +81,7 @@ def test_a_farm_is_told_no_key_that_does_not_fit(need: Need, farms: bool) -> Non
     assert carried((), ANY) == ()
 
 
-# --- in calls ----------------------------------------------------------------------------------------------
+# in calls
 
 
 def ios(classes: str = ALL, *, core: str = "") -> Scene:
@@ -251,7 +251,7 @@ def test_on_ios_xe_each_leg_has_the_suite_that_its_peer_took() -> None:
     assert suites == (Suite.AES_CM_128_HMAC_SHA1_32, Suite.AES_CM_128_HMAC_SHA1_80)
 
 
-# --- another codec -----------------------------------------------------------------------------------------
+# another codec
 
 PROFILE = "dspfarm profile 7 transcode{}\n codec g711ulaw\n codec g729ar8\n codec g722-64\n maximum sessions 4\n"
 PROFILE += " associate application CUBE\n no shutdown\n!\n"

@@ -57,7 +57,7 @@ def capture(path: Path, *said: tuple[bool, bytes]) -> Path:
     return path
 
 
-# --- a conversation as segments -----------------------------------------------------------------------------
+# a conversation as segments
 
 
 def test_a_conversation_is_opened_numbered_acknowledged_and_closed():
@@ -90,7 +90,7 @@ def test_synthesised_headers_are_what_scapy_would_write(data, ports, hosts, numb
     assert made == bytes(head / tcp / data)
 
 
-# --- the wire ------------------------------------------------------------------------------------------------
+# the wire
 
 
 async def joined(tap: list[Segment], serve: Serve, change=unchanged) -> tuple[StreamWire, asyncio.Server]:
@@ -160,7 +160,7 @@ def test_closing_the_wire_ends_what_it_carries():
     play(scene())
 
 
-# --- what stands in a capture --------------------------------------------------------------------------------
+# what stands in a capture
 
 
 def media(kind: type[Message], key: MasterKey | None, party: int) -> bytes:

@@ -95,7 +95,7 @@ def test_what_a_relay_spoils_is_found(bench: Bench, breaks: str, faults: bool, l
     assert (point.faults > 0, point.loss > 0, point.reordered > 0) == (faults, loss, reordered)
 
 
-# --- what is sent ------------------------------------------------------------------------------------
+# what is sent
 
 
 def test_phases_are_spread_and_the_same_for_every_relay() -> None:
@@ -139,7 +139,7 @@ def test_a_forged_sample_is_a_fault(tmp_path: Path) -> None:
     assert plan.check_samples(tmp_path / "samples", [CallPlan(("", 0), ("", 0), key)]) == (3, 1)
 
 
-# --- what is made of it ------------------------------------------------------------------------------
+# what is made of it
 
 
 def point(relay: str, calls: int, p99: float = 100.0, suite: str = "AES_CM_128_HMAC_SHA1_80", **more: float) -> Point:

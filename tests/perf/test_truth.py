@@ -128,7 +128,7 @@ def test_connections_that_were_not_held_are_not_counted(monkeypatch: pytest.Monk
     assert (found.many, found.held) == (10, 5)
 
 
-# --- packets ---------------------------------------------------------------------------------------
+# packets
 
 
 def packet(call: int, number: int) -> bytes:
@@ -164,7 +164,7 @@ def test_a_packet_from_nowhere_is_no_arrival() -> None:
     assert judge(flights([packet(0, 0)], []), ends, first=0) == ([], 0, 0)
 
 
-# --- growth ----------------------------------------------------------------------------------------
+# growth
 
 
 def test_a_leak_shows_as_what_stayed_and_as_a_slope() -> None:
@@ -183,7 +183,7 @@ def test_the_slope_does_not_follow_an_outlier() -> None:
     assert theil_sen([(1.0, 1.0)]) == 0.0
 
 
-# --- what is written, and the exit code --------------------------------------------------------------
+# what is written, and the exit code
 
 
 def test_a_missed_goal_is_written_as_such(tmp_path: Path) -> None:

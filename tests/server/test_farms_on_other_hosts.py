@@ -78,7 +78,7 @@ def refusals(reports: list[Event]) -> list[Event]:
     return [event for event in reports if event.name == "tls.refused"]
 
 
-# --- one pool ----------------------------------------------------------------------------------------------
+# one pool
 
 
 @live
@@ -238,7 +238,7 @@ async def test_a_reset_brings_every_host_back(tmp_path: Path) -> None:
         assert isinstance(await box.reserve(), MediaReserved)
 
 
-# --- who gets in -------------------------------------------------------------------------------------------
+# who gets in
 
 
 @live

@@ -311,7 +311,7 @@ async def test_a_port_that_is_taken_is_named() -> None:
                 pass
 
 
-# --- who else connects -------------------------------------------------------------------------------------
+# who else connects
 
 
 async def read_all(reader: asyncio.StreamReader) -> bytes:
@@ -367,7 +367,7 @@ async def test_connections_are_counted() -> None:
         writer.close()
 
 
-# --- what a configuration registers ------------------------------------------------------------------------
+# what a configuration registers
 
 
 @pytest.mark.parametrize(

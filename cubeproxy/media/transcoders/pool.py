@@ -175,7 +175,7 @@ class TranscoderPool:
                     out.append(output)
         return out
 
-    # --- reserving --------------------------------------------------------------------------------
+    # reserving
 
     def _reserve(self, command: ReserveMedia, now: float) -> list[Effect]:
         if self.draining:
@@ -237,7 +237,7 @@ class TranscoderPool:
             return []
         return [*self._release(placement, now), MediaRefused(placement.ticket, event.cause, event.text)]
 
-    # --- ending -----------------------------------------------------------------------------------
+    # ending
 
     def _release(self, placement: Placement, now: float, gone: int = 0) -> list[Effect]:
         """Everything of a session goes back; the hop that is `gone` needs no release."""

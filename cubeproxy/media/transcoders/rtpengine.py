@@ -129,7 +129,7 @@ class Rtpengines:
             engine.draining = not resume
         return bool(found)
 
-    # --- the engines' side ------------------------------------------------------------------------
+    # the engines' side
 
     def received(self, engine: int, datagram: bytes, now: float) -> list[Output]:
         which = self.engines[engine]
@@ -223,7 +223,7 @@ class Rtpengines:
             out += self._displace(placed, f"rtpengine {engine.name} {cause}", now, failure="pool-full")
         return out
 
-    # --- sessions ---------------------------------------------------------------------------------
+    # sessions
 
     def _choose(self) -> Engine | None:
         return min((engine for engine in self.engines if engine.takes), key=lambda each: each.load, default=None)

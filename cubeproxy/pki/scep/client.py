@@ -164,7 +164,7 @@ class Enrolment:
         issuer = self._authority[0].subject
         return self._ask(Kind.POLL, issuer_and_subject(issuer, self._request.subject))
 
-    # --- asking ------------------------------------------------------------------------------------------
+    # asking
 
     def _meet(self, body: bytes) -> None:
         """Whom to encrypt to, and who may sign: the authority, or an RA under it."""
@@ -203,7 +203,7 @@ class Enrolment:
             return Ask(operation_url(self._url, "PKIOperation"), data)
         return Ask(operation_url(self._url, "PKIOperation", base64.b64encode(data).decode()))
 
-    # --- the answer -----------------------------------------------------------------------------------------
+    # the answer
 
     def _reply(self, body: bytes) -> Step:
         message, signer = read(body)

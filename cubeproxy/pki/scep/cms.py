@@ -76,7 +76,7 @@ class Signed:
     certificates: tuple[x509.Certificate, ...]
 
 
-# --- signed ------------------------------------------------------------------------------------------
+# signed
 
 
 def sign(
@@ -155,7 +155,7 @@ def _signer(info: cms.SignerInfo, certificates: Sequence[x509.Certificate]) -> x
     raise ScepError("the signer's certificate is not in the message")
 
 
-# --- enveloped ------------------------------------------------------------------------------------------
+# enveloped
 
 
 def encrypt(content: bytes, recipient: x509.Certificate, cipher: str) -> bytes:
@@ -229,7 +229,7 @@ def _cipher(name: str, secret: bytes, vector: bytes) -> Cipher[modes.CBC]:
     return Cipher(TripleDES(secret) if name == "tripledes_3key" else algorithms.AES(secret), modes.CBC(vector))
 
 
-# --- certificates alone -------------------------------------------------------------------------------------
+# certificates alone
 
 
 def bundle(certificates: Sequence[x509.Certificate]) -> bytes:
@@ -259,7 +259,7 @@ def _certificates(signed: cms.SignedData) -> tuple[x509.Certificate, ...]:
         raise ScepError(f"certificates cannot be read: {error}") from None
 
 
-# --- both -------------------------------------------------------------------------------------------------------
+# both
 
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, UnsupportedAlgorithm, x509.InvalidVersion)
 

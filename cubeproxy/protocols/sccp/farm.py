@@ -79,7 +79,7 @@ class FarmClient(Machine):
         at = min(self._alarm_at, self._look_at, self._guard_at)
         return None if at == NEVER else at
 
-    # --- inputs -----------------------------------------------------------------------------------
+    # inputs
 
     def start(self, now: float) -> list[Output]:
         return self.feed(Input.START, None, now)
@@ -164,7 +164,7 @@ class FarmClient(Machine):
         graceful = self.settings.switchover is Method.GRACEFUL
         return Input.LOST_BUSY if graceful and self.open else Input.LOST
 
-    # --- for the actions --------------------------------------------------------------------------
+    # for the actions
 
     def to_server(self, place: int, now: float, out: list[Output]) -> None:
         """Begin with another server, or anew with the same."""
@@ -235,7 +235,7 @@ class FarmClient(Machine):
             self._guard_at = now + self.settings.switchback_guard
 
 
-# --- actions -------------------------------------------------------------------------------------------
+# actions
 
 
 def report(farm: FarmClient, name: str, severity: Severity, text: str, out: list[Output], cause: str = "") -> None:

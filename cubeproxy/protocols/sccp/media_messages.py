@@ -238,7 +238,7 @@ class PortClose(Message):
     media_type: U32 = AUDIO
 
 
-# --- DTMF, out of band --------------------------------------------------------------------------------
+# DTMF, out of band
 
 # What SCCP calls a tone, by the digit. RFC 4733 has other numbers.
 TONES = {**{str(digit): digit for digit in range(1, 10)}, "0": 10, "*": 14, "#": 15, "A": 16, "B": 17, "C": 18, "D": 19}
@@ -302,7 +302,7 @@ class UnsubscribeDtmfPayloadError(Message):
     party: U32 = 0
 
 
-# --- call manager to call manager ----------------------------------------------------------------------
+# call manager to call manager
 
 
 @message(0x0095)

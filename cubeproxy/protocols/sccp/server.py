@@ -153,7 +153,7 @@ class FarmServer(Machine):
         self._silent_at = NEVER
 
 
-# --- actions -------------------------------------------------------------------------------------------
+# actions
 
 
 def _event(farm: FarmServer, name: str, severity: Severity, text: str, out: list[Output], cause: str = "") -> None:

@@ -142,7 +142,7 @@ class TranscoderSession(Machine):
             return Input.STARTED if more else Input.ALL_STARTED, message
         return None
 
-    # --- for the actions --------------------------------------------------------------------------
+    # for the actions
 
     def take(self, streams: Streams) -> Sequence[int]:
         """Remember the new streams; the legs that differ from what the farm has."""
@@ -217,7 +217,7 @@ class TranscoderSession(Machine):
         return self.streams[leg]
 
 
-# --- actions -------------------------------------------------------------------------------------------
+# actions
 
 
 def open_both(session: TranscoderSession, streams: Streams, now: float, out: list[Output]) -> None:

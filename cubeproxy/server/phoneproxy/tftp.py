@@ -65,7 +65,7 @@ class TftpService:
         """Requests beyond the session limit."""
         return self._desk.dropped
 
-    # --- datagrams -----------------------------------------------------------------------------------------
+    # datagrams
 
     def _requested(self, sock: socket.socket) -> None:
         for data, source in datagrams(sock):
@@ -78,7 +78,7 @@ class TftpService:
         for data, source in datagrams(sock):
             self._carry(self._desk.datagram(ticket, data, source, self._loop.time()))
 
-    # --- effects -------------------------------------------------------------------------------------------
+    # effects
 
     def _carry(self, effects: list[DeskEffect]) -> None:
         for effect in effects:

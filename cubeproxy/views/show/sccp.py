@@ -27,7 +27,7 @@ DEVICES = {DeviceType.MTP_YOKO: "MTP YOKO", DeviceType.MTP: "MTP", DeviceType.SO
 SECURE = 2443  # the port of SCCP over TLS
 
 
-# --- the farm's side ---------------------------------------------------------------------------------------
+# the farm's side
 
 
 def sccp(sources: Sources) -> str:
@@ -180,7 +180,7 @@ def sccp_statistics(sources: Sources) -> str:
     return "\n".join(rows) + "\n" if rows else "No SCCP application is registered\n"
 
 
-# --- the call manager's side -------------------------------------------------------------------------------
+# the call manager's side
 
 
 def farm_units(sources: Sources) -> str:

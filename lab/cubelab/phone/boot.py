@@ -111,7 +111,7 @@ class Boot:
             expires=found.expires,
         )
 
-    # --- trust lists ---------------------------------------------------------------------------------------
+    # trust lists
 
     async def _list(self, kind: str, name: str) -> bool:
         """Whether the server has such a list; what becomes of it is in the diary."""
@@ -168,7 +168,7 @@ class Boot:
         s, host = self.settings, self._downloader.host
         return Verification(s.device, host, found.tvs, self.flash.lists(), s.model.legacy_tls)
 
-    # --- configuration -------------------------------------------------------------------------------------
+    # configuration
 
     async def _configuration(self) -> bytes:
         """The configuration to use: the server's if it is believed, else the stored one. BootFailed."""
@@ -225,7 +225,7 @@ class Boot:
         except RemoteProtocolError as error:
             raise self._failed("config", str(error)) from None
 
-    # --- CAPF ----------------------------------------------------------------------------------------------
+    # CAPF
 
     async def _enrol(self, found: Configuration) -> bool:
         """Whether what was pending is done. A refusal is no reason not to register with what there is."""
@@ -287,7 +287,7 @@ class Boot:
         self.diary.note("lsc", f"{owner.done}; {how}")
         return True
 
-    # --- who am I, and to whom -----------------------------------------------------------------------------
+    # who am I, and to whom
 
     def _identity(self, found: Configuration) -> tuple[str, Identity] | None:
         if found.transport is not Transport.TLS:

@@ -19,7 +19,7 @@ from tests.lab.boot.stage import NETWORK, NODES, OTHER, PASSWORD, PHONE, SIP_POR
 CTL, ITL, CONFIG = f"CTL{PHONE}.tlv", f"ITL{PHONE}.tlv", f"{PHONE}.cnf.xml"
 
 
-# --- the order of the models ------------------------------------------------------------------------------
+# the order of the models
 
 
 async def test_an_8800_asks_for_each_file_by_http(pki: Lab, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def configured(booted: Booted) -> bool:
     return found.secure and found.transport is Transport.TLS
 
 
-# --- a cluster that is not in mixed mode ------------------------------------------------------------------
+# a cluster that is not in mixed mode
 
 
 async def test_a_non_secure_cluster_has_an_itl_and_no_ctl(pki: Lab, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ async def test_a_phone_that_the_cluster_does_not_know(pki: Lab, tmp_path: Path) 
         assert "the server has none" in phone.said("config")
 
 
-# --- trust lists ------------------------------------------------------------------------------------------
+# trust lists
 
 
 async def test_the_first_ctl_is_taken_on_faith_and_the_itl_is_judged_by_it(pki: Lab, tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ async def test_tvs_is_believed_only_with_the_certificate_of_the_list(pki: Lab, s
     assert phone.refused("ctl")
 
 
-# --- configuration ----------------------------------------------------------------------------------------
+# configuration
 
 
 async def test_an_unsigned_configuration_is_refused_once_a_list_is_held(pki: Lab, tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ async def test_an_encrypted_configuration_is_said_to_be_one(pki: Lab, tmp_path: 
         assert "encrypted" in await plant.station().fails()
 
 
-# --- enrolment during a boot ------------------------------------------------------------------------------
+# enrolment during a boot
 
 
 async def test_factory_state_to_lsc_and_back(pki: Lab, tmp_path: Path) -> None:

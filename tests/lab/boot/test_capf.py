@@ -26,7 +26,7 @@ def lsc_of(station: Station) -> Issued:
     return station.flash.read(station.flash.lsc)
 
 
-# --- the four modes, over TLS -----------------------------------------------------------------------------
+# the four modes, over TLS
 
 
 @pytest.mark.parametrize("mode", [AuthMode.STRING, AuthMode.NULL, AuthMode.LSC, AuthMode.MIC])
@@ -75,7 +75,7 @@ async def test_a_wrong_string_is_declined_and_after_too_many_the_operation_is_go
     assert not any("4711" in line or "4712" in line for line in plant.log)
 
 
-# --- keys -------------------------------------------------------------------------------------------------
+# keys
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ async def test_an_ec_lsc_proves_itself(pki: Lab, tmp_path: Path) -> None:
     assert isinstance(lsc_of(phone).key, rsa.RSAPrivateKey)
 
 
-# --- fetch and delete -------------------------------------------------------------------------------------
+# fetch and delete
 
 
 async def test_fetch_shows_and_delete_deletes(pki: Lab, tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ async def test_fetch_shows_and_delete_deletes(pki: Lab, tmp_path: Path) -> None:
     assert booted.identity[0] == "MIC"
 
 
-# --- the desk without a network ---------------------------------------------------------------------------
+# the desk without a network
 
 
 def attempt(device: str, proof: Proof, session: int = 1) -> Attempt:

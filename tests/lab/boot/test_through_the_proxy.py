@@ -92,7 +92,7 @@ def lose_keys(lab: Outside, folder: Path) -> None:
         shutil.copy(other.nvram / "CUBE_SS" / file, lab.pki.nvram / "CUBE_SS" / file)
 
 
-# --- a node whose CAPF certificate nobody has imported ----------------------------------------------------
+# a node whose CAPF certificate nobody has imported
 
 
 async def test_phones_enrolled_by_a_missing_node_fail_and_the_log_names_the_trustpoint(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ async def test_a_phone_does_not_enrol_with_the_capf_of_a_missing_node(tmp_path: 
         assert lab.cluster.capf["sub"].installed == {}
 
 
-# --- access-secure off ------------------------------------------------------------------------------------
+# access-secure off
 
 NONSECURE = replacing(
     (" access-secure\n", ""),
@@ -150,7 +150,7 @@ async def test_without_access_secure_phones_get_a_stub_and_register_in_the_clear
         assert phone.booted.identity is None
 
 
-# --- a cluster in mixed mode ------------------------------------------------------------------------------
+# a cluster in mixed mode
 
 
 async def test_a_mixed_mode_clusters_files_are_verified_and_signed_again(tmp_path: Path) -> None:

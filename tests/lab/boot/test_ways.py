@@ -104,7 +104,7 @@ async def test_a_phone_takes_no_broken_reply(reply: bytes, why: str) -> None:
     server.close()
 
 
-# --- TVS --------------------------------------------------------------------------------------------------
+# TVS
 
 RECORDS = [
     Record(0, subject="CN=a", issuer="CN=a", serial=b"\x01", certificate=b"DER a"),
@@ -150,7 +150,7 @@ def test_noise_is_no_tvs_message(data: bytes) -> None:
             parse(data)
 
 
-# --- configurations that a phone cannot use ---------------------------------------------------------------
+# configurations that a phone cannot use
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def carried(box: NgBox, session: int) -> bool:
     return all(spec is not None and spec.codec == PASS_THROUGH for spec in inner(box, session))
 
 
-# --- commands ----------------------------------------------------------------------------------------
+# commands
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_an_engine_that_answers_something_else_is_found_out(sdp: bytes) -> None:
         read(steps(sides())[0], sdp)
 
 
-# --- a session ---------------------------------------------------------------------------------------
+# a session
 
 
 def test_a_session_is_carried_and_given_back() -> None:
@@ -239,7 +239,7 @@ def test_two_suites_end_the_call() -> None:
     assert (event.session, "one suite" in event.cause) == (session, True)
 
 
-# --- engines -----------------------------------------------------------------------------------------
+# engines
 
 
 def test_nobody_is_believed_before_the_first_answer() -> None:
@@ -398,7 +398,7 @@ def test_strange_datagrams_change_nothing() -> None:
     assert carried(box, session)
 
 
-# --- what the operator writes ------------------------------------------------------------------------
+# what the operator writes
 
 
 @pytest.mark.parametrize(

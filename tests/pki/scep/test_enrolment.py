@@ -210,7 +210,7 @@ def test_urls_as_routers_have_them() -> None:
             checked_url(wrong)
 
 
-# --- the message layer ------------------------------------------------------------------------------------------
+# the message layer
 
 
 def test_openssl_reads_what_we_sign_and_envelope(authority: Authority, tmp_path: Path) -> None:

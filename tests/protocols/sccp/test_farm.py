@@ -88,7 +88,7 @@ def leaving() -> Stage[FarmClient]:
     return stage
 
 
-# --- to be registered --------------------------------------------------------------------------------------
+# to be registered
 
 
 def test_a_registration_says_who_and_how_much() -> None:
@@ -184,7 +184,7 @@ def test_attempts_are_counted_anew_after_a_registration() -> None:
     stage.check(machine.timeout(26), "connect 192.0.2.1", state=S.CONNECTING, deadline=36)
 
 
-# --- to stay registered ------------------------------------------------------------------------------------
+# to stay registered
 
 
 def test_the_servers_interval_is_the_one_that_counts() -> None:
@@ -280,7 +280,7 @@ def test_a_farm_that_withdraws_says_that_nothing_is_in_service() -> None:
     assert stage.message(MediaResourceNotification).out_of_service == 20
 
 
-# --- back to the better server -------------------------------------------------------------------------------
+# back to the better server
 
 
 def looking(**changes: Any) -> Stage[FarmClient]:
@@ -364,7 +364,7 @@ def test_a_promise_to_return_ends_with_the_server() -> None:
     stage.check(stage.machine.closed("gone", 162), "event sccp.lost", "disconnect", state=S.STRANDED, deadline=None)
 
 
-# --- shut down ---------------------------------------------------------------------------------------------
+# shut down
 
 
 @pytest.mark.parametrize("make", [connecting, registering, stranded, leaving])
@@ -395,7 +395,7 @@ def test_a_farm_that_is_started_again_begins_with_the_best_server() -> None:
     stage.check(stage.machine.timeout(113), "connect 192.0.2.1", state=S.CONNECTING, deadline=123)
 
 
-# --- what has no row ---------------------------------------------------------------------------------------
+# what has no row
 
 
 def test_what_is_not_understood_is_counted_and_passed_over() -> None:

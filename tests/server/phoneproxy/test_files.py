@@ -233,7 +233,7 @@ def test_sessions_beyond_the_limit_get_no_octet(nvram: Path) -> None:
     run(scene())
 
 
-# --- the list over restarts ------------------------------------------------------------------------------------
+# the list over restarts
 
 
 def test_a_restart_serves_the_same_octets(nvram: Path) -> None:
@@ -330,7 +330,7 @@ def test_a_broken_certificate_leaves_the_list_as_it_was(nvram: Path) -> None:
     run(scene())
 
 
-# --- HTTP ----------------------------------------------------------------------------------------------------------
+# HTTP
 
 
 @pytest.mark.parametrize(
