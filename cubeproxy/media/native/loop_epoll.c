@@ -1,7 +1,8 @@
 /* The back end for every kernel: sockets swept once in `wait` microseconds.
  *
  * A sweep asks epoll which sockets have something, reads one datagram of each, and asks again until none has:
- * level-triggered, the second question is how the first one's sockets leave the ready list anyway. Between sweeps it
+ * level-triggered, the second question is how the first one's sockets leave the ready list anyway. One that is there
+ * again has several: they are read together, while all that the call needs is in the caches. Between sweeps it
  * sleeps. When nothing came, it waits in epoll instead, so that an idle worker sleeps and a first packet is
  * served at once. */
 #include <errno.h>
@@ -16,7 +17,7 @@
 #include "lines.h"
 #include "worker.h"
 
-enum { EVENTS = 4096, PASSES = 8 };
+enum { EVENTS = 4096, PASSES = 8, SEVERAL = 8 };
 
 static int set = -1;
 static double next_sweep; /* s */
@@ -55,17 +56,18 @@ static void watch_seam(struct worker *worker)
 
 static void forget_seam(struct worker *worker) { epoll_ctl(set, EPOLL_CTL_DEL, worker->seam, NULL); }
 
-static void serve(struct port *port, double now)
+/* One datagram of a port; false when there was none. */
+static int serve(struct port *port, double now)
 {
     static uint8_t buffer[MAX_DATAGRAM + TAIL_ROOM];
     struct address source;
     socklen_t size = sizeof source;
     ssize_t length = recvfrom(port->fd, buffer, MAX_DATAGRAM, MSG_DONTWAIT, &source.any, &size);
     if (length < 0)
-        return; /* nothing there any more, or an ICMP error that tells us nothing */
+        return 0; /* nothing there any more, or an ICMP error that tells us nothing */
     struct datagram datagram = {buffer, (size_t)length, NULL};
     if (!port_receive(port, &datagram, &source, now))
-        return;
+        return 1;
     int line = line_to(port->call, 1 - port->leg, datagram.to);
     if (line >= 0)
         length = send(line, datagram.data, datagram.length, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -74,6 +76,7 @@ static void serve(struct port *port, double now)
                         MSG_DONTWAIT | MSG_NOSIGNAL, &datagram.to->any, address_length(datagram.to));
     if (length < 0) /* without room or route, or with an ICMP error, the packet is lost, and that is all */
         word_add(port->call->session.legs[1 - port->leg].words, UNSENT, 1);
+    return 1;
 }
 
 static void bury(void)
@@ -84,21 +87,32 @@ static void bury(void)
     }
 }
 
-/* Commands first, so that a packet never meets a session older than the command that was sent before it. Then one
- * datagram of every socket that has one: a busy port cannot keep the others waiting. */
+/* How many datagrams to read of a port now: several when it had more than the one that the pass before took. */
+static int share_of(struct port *port, uint8_t number)
+{
+    int again = port->armed == (uint8_t)(number - 1);
+    port->armed = number;
+    return again ? SEVERAL : 1;
+}
+
+/* Commands first, so that a packet never meets a session older than the command that was sent before it. Then every
+ * socket that has something, a few datagrams at the most: a busy port cannot keep the others waiting. */
 static int pass(struct worker *worker, int timeout)
 {
+    static uint8_t number; /* of this pass: ports keep it in `armed` */
     static struct epoll_event events[EVENTS];
     int count = epoll_wait(set, events, EVENTS, timeout), packets = 0;
     for (int place = 0; place < count; place++)
         if (!events[place].data.ptr && !worker->orphaned)
             worker_read_seam(worker);
     double now = clock_now();
+    number++;
     for (int place = 0; place < count; place++) {
         struct port *port = events[place].data.ptr;
         if (port && port->fd >= 0) {
-            serve(port, now);
             packets++;
+            for (int left = share_of(port, number); left && serve(port, now); left--)
+                ;
         }
     }
     bury();

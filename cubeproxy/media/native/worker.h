@@ -20,7 +20,7 @@ struct port {
     struct port *next; /* the back end's, in lists of its own */
     int fd;            /* -1 when it is closed, or a line that was not made */
     uint8_t leg, rtcp;
-    uint8_t armed;     /* the back end's: whether the kernel still knows the port */
+    uint8_t armed;     /* the back end's: whether the kernel still knows the port, or when it was served */
 };
 
 struct call {
