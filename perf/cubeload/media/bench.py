@@ -86,7 +86,7 @@ class Bench:
         keys: list[MasterKey] = streams.keys or [fresh_key(load.suite)] * load.calls
         relay = self.relays[name](keys[: load.calls])
         try:
-            alone_on(relay.pid, (os.cpu_count() or 1) - 1)
+            alone_on(relay.pid, (os.cpu_count() or 1) - 1, relay=True)
             plan, samples = self._folder / "plan", self._folder / "samples"
             write_plan(plan, load, relay.calls)
             found = self._generate(plan, streams.path, samples, relay.pid)

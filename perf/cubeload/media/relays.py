@@ -129,10 +129,12 @@ def relays(worker: Path | None, floor: Path) -> dict[str, Callable[[Sequence[Mas
     return known
 
 
-def alone_on(pid: int, core: int) -> None:
+def alone_on(pid: int, core: int, *, relay: bool = False) -> None:
     """All threads of a process to one core, and before the machine's other programs where that is permitted.
 
-    The kernel may weigh sessions, not processes, against each other (autogroup): the process must lead one.
+    The kernel may weigh sessions, not processes, against each other (autogroup): the process must lead one. A relay
+    gets real-time priority, whichever it is: cubeproxy takes that for itself. The generator never sleeps, so it must
+    leave the kernel's threads their turn.
     """
     with contextlib.suppress(OSError):
         Path(f"/proc/{pid}/autogroup").write_text("-20")
@@ -140,6 +142,8 @@ def alone_on(pid: int, core: int) -> None:
         os.sched_setaffinity(thread.id, [core])
         with contextlib.suppress(PermissionError):
             os.setpriority(os.PRIO_PROCESS, thread.id, -20)
+            if relay:
+                os.sched_setscheduler(thread.id, os.SCHED_RR, os.sched_param(1))
 
 
 def resident(pid: int) -> int:
