@@ -112,6 +112,8 @@ TABLES = (
     Held("cubeproxy.protocols.sccp.farm.FARM", "tests.protocols.sccp.test_farm"),
     Held("cubeproxy.protocols.sccp.server.SERVER", "tests.protocols.sccp.test_server"),
     Held("cubeproxy.protocols.sccp.session.SESSION", "tests.protocols.sccp.test_session"),
+    Held("cubeproxy.protocols.ng.client.TRANSITIONS", "tests.protocols.ng.test_client"),
+    Held("cubeproxy.protocols.ng.liveness.TRANSITIONS", "tests.protocols.ng.test_liveness"),
     Held("cubeproxy.border.offer_answer.TRANSITIONS", "tests.border.test_offer_answer"),
     Held(
         "cubeproxy.border.bindings.TRANSITIONS",
