@@ -61,7 +61,8 @@ class Placement:
     hops: list[int]
     local: list[tuple[Address, Address]] = field(default_factory=list)
     legs: Legs = (None, None)  # the last update
-    spent: frozenset[bytes] = frozenset()  # sending keys that another member had
+    had: set[bytes] = field(default_factory=set, repr=False)  # sending keys that its member was told
+    spent: set[bytes] = field(default_factory=set, repr=False)  # and those that another one was told before
 
     @property
     def session(self) -> int:
@@ -143,6 +144,7 @@ class TranscoderPool:
         placement.legs = command.legs
         if placement.spent & sending_keys(command.legs):
             return []  # it was on its way when the member was lost
+        placement.had |= sending_keys(command.legs)
         return self.heard(placement.member.update(placement.number, command.legs, placement.inside, now), now)
 
     def inner(self, event: MediaEvent, now: float) -> list[Effect]:
@@ -271,7 +273,7 @@ class TranscoderPool:
 
     def _take_in(self, placement: Placement, member: Transcoder, cause: str, now: float) -> list[Effect]:
         placement.member = member
-        placement.spent |= sending_keys(placement.legs)
+        placement.spent |= placement.had
         member.reserve(placement.number, now)
         text = f"a session of a DSP farm goes on with {member.name}: {cause}"
         told = Event("media.session.moved", Severity.WARNING, text, cause=cause)

@@ -56,7 +56,8 @@ class Session:
     legs: Legs = (None, None)
     hosts: tuple[Address, Address] | None = None  # where the farm receives; None until both channels are open
     tried: set[int] = field(default_factory=set)  # connections of farms that refused it
-    spent: set[bytes] = field(default_factory=set, repr=False)  # sending keys that farms before this one had
+    had: set[bytes] = field(default_factory=set, repr=False)  # sending keys that its farm was told
+    spent: set[bytes] = field(default_factory=set, repr=False)  # and those that farms before it were told
     moves: int = 0
 
     @property
@@ -163,6 +164,7 @@ class SccpFarms:
             streams = (_stream(first, inside[0]), _stream(second, inside[1]))
         except LocalProtocolError as error:
             return self._end(placed, str(error), now)
+        placed.had |= sending_keys(legs)
         return [*self._hops(placed), *self._said(placed.connection, placed.machine.update(streams, now), placed, now)]
 
     def release(self, session: int, now: float) -> list[Output]:
@@ -297,7 +299,7 @@ class SccpFarms:
         if not began:
             return []
         self.moved += 1
-        placed.spent |= sending_keys(placed.legs)
+        placed.spent |= placed.had
         return [*self._hops(placed), MemberMoved(placed.number, cause)]
 
     def _another(self, placed: Session) -> Farm | None:

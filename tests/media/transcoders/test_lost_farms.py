@@ -161,6 +161,15 @@ class TestItGoesToAnother:
         box.update(session)
         assert [one.encryption.master_key() for one in asked(box.farms[2])] == [THEIRS, None, OURS, None]
 
+    def test_a_call_whose_stream_is_refused_meanwhile_comes_back_with_new_keys_too(self) -> None:
+        box, session = pair()
+        box.update(session, None, None)
+        box.lose(1)
+        box.update(session)
+        assert asked(box.farms[2]) == []
+        box.update(session, RENEWED, CLEAR)
+        assert len(asked(box.farms[2])) == 4
+
     def test_a_call_without_srtp_needs_no_keys(self) -> None:
         box = Box()
         box.farm("XCODE")
@@ -326,7 +335,21 @@ class TestTheLocalWorkerTakesIt:
 
 
 STEPS = st.sampled_from(
-    ["reserve", "reserve", "update", "renew", "renew", "release", "lose", "farm", "fail", "mute", "speak", "tick"]
+    [
+        "reserve",
+        "reserve",
+        "update",
+        "renew",
+        "renew",
+        "refuse",
+        "release",
+        "lose",
+        "farm",
+        "fail",
+        "mute",
+        "speak",
+        "tick",
+    ]
 )
 
 
@@ -348,6 +371,8 @@ def test_no_key_protects_the_streams_of_two_farms(steps: list[tuple[str, int]]) 
             held[session] = MasterKey(Suite.AES_CM_128_HMAC_SHA1_80, bytes((200, number)) * 15)
         if step in ("update", "renew") and session:
             box.update(session, replace(SECURE, send_key=held[session]), CLEAR)
+        elif step == "refuse" and session:
+            box.update(session, None, None)
         elif step == "release" and session:
             del held[session]
             box.release(session)
@@ -384,4 +409,6 @@ def test_no_key_is_shown() -> None:
     box, _ = pair()
     box.lose(1)
     assert box.pool.farms is not None
-    assert "spent" not in repr(box.pool.farms.sessions)
+    for text in (repr(box.pool.farms.sessions), repr(box.pool._placements)):
+        assert "spent" not in text
+        assert "had=" not in text
