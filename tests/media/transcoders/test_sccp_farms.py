@@ -356,7 +356,7 @@ ODD = st.one_of(
 
 
 @given(st.lists(ODD, max_size=30))
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_no_farm_can_break_the_pool(asked: list[Any]) -> None:
     """Whatever a registered farm says: every session is carried or told to be lost, and workers can be told."""
     box = up(sessions=3)
