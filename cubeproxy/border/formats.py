@@ -57,7 +57,7 @@ def agree(formats: Formats, first: Peer, second: Peer, transcodes: Transcodes) -
             if codec.name != EVENTS and allows(first, codec):
                 others = [name for name in second.encodings if name in NUMBERS and transcodes(codec.name, name)]
                 if others:
-                    return _across(formats, (number, codec), others, events=first.dtmf and second.dtmf)
+                    return _across(formats, (number, codec), others, events=(first.dtmf, second.dtmf))
         raise
     return same, same
 
@@ -69,12 +69,16 @@ def disjoint(first: Peer, second: Peer, transcodes: Transcodes) -> bool:
     return any(transcodes(one, other) for one in first.encodings for other in second.encodings)
 
 
-def _across(formats: Formats, chosen: tuple[int, Codec], others: list[str], *, events: bool) -> tuple[Formats, Formats]:
+def _across(
+    formats: Formats, chosen: tuple[int, Codec], others: list[str], *, events: tuple[bool, bool]
+) -> tuple[Formats, Formats]:
+    """`events`: whether digits may be told as events on either leg. On a leg without them a transcoder hears tones and
+    makes them."""
     codec = chosen[1]
-    told = [(number, event) for number, event in formats if events and event == Codec(EVENTS, codec.clock)][:1]
+    told = [(number, event) for number, event in formats if events[0] and event == Codec(EVENTS, codec.clock)][:1]
     number = told[0][0] if told else EVENT
     there = list(_numbered(others, taken=number))
-    if events:
+    if events[1]:
         there.append((number, Codec(EVENTS, there[0][1].clock)))
     return [chosen, *told], there
 

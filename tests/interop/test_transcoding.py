@@ -37,12 +37,19 @@ def transcoding(codec: str) -> str:
     return head + PROFILE.format(codec=codec) + mark + changed + core_mark + core
 
 
+codecs = pytest.mark.parametrize(
+    ("codec", "named"),
+    [("g722-64", "g722"), ("opus", "opus/48000/2"), ("g711alaw", "pcma")],
+    ids=["g722", "opus", "pcma"],
+)
+
+
 @pytest.fixture
 def lab(pki: tuple[Places, Lab], folder: Path) -> BorderLab:
     return BorderLab(*pki, folder, UDP)
 
 
-@pytest.mark.parametrize(("codec", "named"), [("g722-64", "g722"), ("opus", "opus/48000/2")], ids=["g722", "opus"])
+@codecs
 def test_a_phone_with_another_codec_calls_the_core(lab: BorderLab, codec: str, named: str) -> None:
     core, proxy, callee = lab.core(), lab.proxy(text=transcoding(codec)), lab.core_phone("2001", CORE)
     phone = lab.access_baresip("1001", PHONE, codecs=named)
@@ -59,7 +66,7 @@ def test_a_phone_with_another_codec_calls_the_core(lab: BorderLab, codec: str, n
     assert_tone(phone.heard, CORE, TALK)
 
 
-@pytest.mark.parametrize(("codec", "named"), [("g722-64", "g722"), ("opus", "opus/48000/2")], ids=["g722", "opus"])
+@codecs
 def test_the_core_calls_a_phone_with_another_codec(lab: BorderLab, codec: str, named: str) -> None:
     core, proxy, caller = lab.core(), lab.proxy(text=transcoding(codec)), lab.core_phone("2001", CORE)
     phone = lab.access_baresip("1001", PHONE, codecs=named)
