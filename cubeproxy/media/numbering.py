@@ -36,6 +36,7 @@ class Numbering:
         "_timestamp_offset",
         "_transit",
         "clock",
+        "counted",
         "first",
         "fresh",
         "highest",
@@ -52,7 +53,8 @@ class Numbering:
 
     def __init__(self, words: Words, clock: int = 8000, ptime: int = 20) -> None:
         self.words = words
-        self.clock = clock  # Hz
+        self.clock = clock  # Hz, of what goes out
+        self.counted = clock  # of what comes in: another one where a coder stands between
         self.least_step = clock * ptime // 1000
         self.source: int | None = None  # SSRC of the sender
         self.highest = 0  # newest sequence number taken, counted on beyond 16 bits
@@ -129,7 +131,7 @@ class Numbering:
 
     def measure(self, timestamp: int, now: float) -> None:
         """Interarrival jitter by the integer method of RFC 3550 A.8; for packets that `take` called fresh."""
-        transit = (int(now * self.clock) - timestamp) & MASK32
+        transit = (int(now * self.counted) - timestamp) & MASK32
         if self._transit:
             difference = (transit - self._transit) & MASK32
             if difference > 0x7FFFFFFF:

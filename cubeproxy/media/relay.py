@@ -62,6 +62,8 @@ class Direction:
         numbering = self.numbering
         if sink is not None and numbering.clock != sink.codec.clock:
             numbering.clock, numbering.join = sink.codec.clock, True
+        if source is not None:
+            numbering.counted = source.codec.clock
         if sink is not None:
             numbering.least_step = sink.codec.clock * sink.ptime // 1000
         self._change_key(old_sink.send_key if old_sink else None)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cubeproxy.media.counters import LOST, MALFORMED
+from cubeproxy.media.counters import JITTER, LOST, MALFORMED
 from cubeproxy.media.transcoding import CodingSession
+from cubeproxy.protocols.rtcp import SenderReport, parse
 
 from ..phones import Heard, key
 from .ends import Call, End
@@ -167,3 +168,30 @@ def test_codecs_that_change_in_a_call_keep_the_numbers_going() -> None:
     more = call.carry(0, tone(8000, 0.2))
     assert [one.payload_type for one in more] == [0] * 10
     assert (more[0].sequence - heard[-1].sequence) & 0xFFFF == 1
+
+
+def test_jitter_is_measured_in_the_clock_of_what_comes_in() -> None:
+    call = Call(End(4000, "opus"), End(5000, "pcmu"))
+    for leg in (0, 1):
+        call.carry(leg, tone(call.ends[leg].rate, 0.4))
+        assert call.session.legs[leg].words[JITTER] >> 4 <= 1, "packets that come in step have none"
+
+
+def test_reports_of_each_leg_are_in_its_own_clock() -> None:
+    """RFC 3550 7.2: a translator that changes the payload makes its own, with time stamps of that leg."""
+    call = Call(End(4000, "opus"), End(5000, "pcmu"))
+    call.session = CodingSession()
+    call.session.report_every(1.0, call.now, 1_800_000_000.0)
+    call.session.update((call.ends[0].leg, call.ends[1].leg), call.now)
+    heard = [call.carry(0, tone(16_000, 0.4)), call.carry(1, tone(8000, 0.4))]
+    told = call.session.reports(call.now + 3)
+    assert {leg for leg, *_ in told} == {0, 1}
+    for leg, datagram, _address, _muxed in told:
+        (sender, *_rest) = parse(datagram)
+        assert isinstance(sender, SenderReport)
+        of_leg = heard[1 - leg]
+        assert sender.ssrc == of_leg[0].ssrc
+        assert sender.packets == len(of_leg)
+        clock = call.ends[leg].codec.clock
+        ahead = (sender.timestamp - of_leg[-1].timestamp) % 2**32
+        assert ahead / clock == pytest.approx(3, abs=0.5)
