@@ -1,4 +1,4 @@
-"""Workers with codecs beside the others: started when they are needed; when one dies, its sessions are lost, no others."""
+"""Workers with codecs beside the others: when they are started, and what is lost when one dies."""
 
 from __future__ import annotations
 
