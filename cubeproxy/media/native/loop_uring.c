@@ -1,8 +1,8 @@
 /* The back end for kernels with io_uring (Linux 6.1 and later, where it is not forbidden).
  *
  * Every socket has one standing request to receive (multishot), which fills buffers of a common ring. A turn is one
- * system call: it sends what the turn before made, waits until BATCH packets are there or `wait` has passed, and
- * returns with all of them. A packet is changed where it was received and sent from there; its buffer goes back
+ * system call: it sends what the turn before made, waits for the next sweep, once in `wait`, and returns with all
+ * packets that came. A packet is changed where it was received and sent from there; its buffer goes back
  * when the kernel has taken the send, which is inside the next call, since sends never wait (MSG_DONTWAIT).
  *
  * Two rules: nothing unsubmitted may refer to a socket that is being closed, whose number may be another's next, so
@@ -25,7 +25,7 @@ enum {
     ENTRIES = 1024,
     COMPLETIONS = 32768, /* more than there are standing requests: all may end at once */
     BUFFERS = 4096, /* a turn of a worker that is behind takes hundreds; without one, a standing request ends */
-    BATCH = 64,
+    BATCH = 1024, /* completions that end a wait before its time */
     GROUP = 1,
     NAME = sizeof(struct sockaddr_in6),
     FRONT = sizeof(struct received) + NAME, /* before the datagram in a buffer */
@@ -52,6 +52,7 @@ static unsigned sends;
 static struct port *starved;               /* ports whose request ended and must be made again */
 static int bound; /* whether something that is not submitted yet refers to a socket by its number */
 static int idle = 1;
+static double next_sweep; /* s */
 
 static void give_back(uint16_t number) { uring_return(&ring, memory + (size_t)number * STRIDE, ROOM, number); }
 
@@ -219,11 +220,25 @@ static void obey_first(struct worker *worker, uint32_t count)
     }
 }
 
+/* Packets wait for others until the next sweep, once in `wait`; when the worker is behind, for none. A wait that ended
+ * with each few packets would wake the worker more often than it pays. */
+static void wait_for_sweep(unsigned wait)
+{
+    double now = clock_now(), left = next_sweep - now;
+    int early = left > 0 && left <= wait * 1e-6;
+    enter(BATCH, early ? (unsigned)(left * 1e6) : 0);
+    next_sweep = (early ? next_sweep : now) + wait * 1e-6;
+}
+
 static void turn(struct worker *worker)
 {
     int packets = 0;
-    if (!uring_ready(&ring))
-        enter(idle ? 1 : BATCH, idle ? (unsigned)(TICK * 1e6) : worker->wait);
+    if (idle && !uring_ready(&ring)) {
+        enter(1, (unsigned)(TICK * 1e6));
+        next_sweep = clock_now() + worker->wait * 1e-6;
+    } else if (!uring_ready(&ring)) {
+        wait_for_sweep(worker->wait);
+    }
     uint32_t count = uring_ready(&ring);
     obey_first(worker, count);
     double now = clock_now();
