@@ -62,7 +62,8 @@ static const struct event *schedule;
 static struct endpoint *endpoints;
 static uint8_t *secure, *reports; /* cells of [round][place in the schedule], of [call][number]: length, octets */
 static uint32_t *rank;            /* place of a phone's stream among those */
-static int64_t *traces;           /* [stream][round]: 0, when it was sent (ns), or minus that once it was heard */
+static uint32_t *position;        /* place of a stream in the schedule */
+static int64_t *traces;           /* [round][place in the schedule]: 0, when it was sent (ns), or minus that once it was heard */
 static uint32_t *latencies;       /* us * 10 */
 static size_t latency_count;
 static int64_t window_begin, window_end; /* ns in which packets per second are counted */
@@ -141,6 +142,11 @@ static void speak(uint8_t *packet, uint32_t call, uint32_t round)
     memset(packet + sizeof words, (int)((call + round) & 0xFF), HEAD + PAYLOAD - sizeof words);
 }
 
+static int64_t *trace_of(uint32_t stream, uint32_t round)
+{
+    return &traces[(size_t)round * 2 * plan->calls + position[stream]];
+}
+
 static void say(int fd, const uint8_t *packet, size_t length)
 {
     /* An ICMP error that waits is told instead of sending: once more, then. */
@@ -177,7 +183,7 @@ static void say_report(uint32_t stream, uint32_t round)
 static void say_stream(uint32_t stream, uint32_t round, int64_t now)
 {
     uint32_t call = stream / 2;
-    traces[(size_t)stream * plan->rounds + round] = now;
+    *trace_of(stream, round) = now;
     endpoints[stream ^ 1].owed++;
     if (stream % 2 == PHONE) {
         size_t length;
@@ -195,11 +201,11 @@ static void say_stream(uint32_t stream, uint32_t round, int64_t now)
 /* A packet of `stream` was heard, `when`. */
 static void note(struct endpoint *endpoint, uint32_t stream, uint32_t round, int64_t when)
 {
-    if (round >= plan->rounds || !traces[(size_t)stream * plan->rounds + round]) {
+    int64_t *trace = round < plan->rounds ? trace_of(stream, round) : NULL;
+    if (!trace || !*trace) {
         strange++;
         return;
     }
-    int64_t *trace = &traces[(size_t)stream * plan->rounds + round];
     if (*trace < 0) {
         repeated++;
         return;
@@ -432,9 +438,12 @@ static void take_streams(const uint8_t *streams)
     secure = room((size_t)plan->calls * plan->rounds * stride);
     reports = room((size_t)plan->calls * plan->reports * stride + 1);
     rank = room(plan->calls * sizeof *rank);
-    for (uint32_t place = 0, number = 0; place < 2 * plan->calls; place++)
+    position = room(2 * plan->calls * sizeof *position);
+    for (uint32_t place = 0, number = 0; place < 2 * plan->calls; place++) {
+        position[schedule[place].stream] = place;
         if (schedule[place].stream % 2 == PHONE)
             rank[schedule[place].stream / 2] = number++;
+    }
     for (uint32_t call = 0; call < plan->calls; call++) {
         const uint8_t *from = streams + call * a_call;
         for (uint32_t round = 0; round < plan->rounds; round++)
@@ -457,7 +466,8 @@ static void prepare(char **arguments)
     traces = room(2 * (size_t)plan->calls * plan->rounds * sizeof *traces);
     latencies = room(2 * (size_t)plan->calls * plan->rounds * sizeof *latencies);
     endpoints = room(2 * plan->calls * sizeof *endpoints);
-    for (uint32_t stream = 0; stream < 2 * plan->calls; stream++) {
+    for (uint32_t place = 0; place < 2 * plan->calls; place++) { /* as they will be used: neighbours in memory */
+        uint32_t stream = schedule[place].stream;
         const struct call *call = &calls[stream / 2];
         const struct sockaddr_in *ours = &call->ours[stream % 2], *relay = &call->relay[stream % 2];
         endpoints[stream] = (struct endpoint){open_socket(ours, relay, 0), open_socket(ours, relay, 1), -1, 0, 0};
