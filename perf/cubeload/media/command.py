@@ -66,8 +66,6 @@ def section(
     for name in dict.fromkeys(median.point.relay for median in middle):
         points = [m.point for m in middle if (m.point.relay, m.point.suite) == (name, loads[0].suite.value)]
         found.series[name] = [(point.calls, point.cpu_us) for point in points]
-        found.series[f"{name}, p99 ms"] = [(point.calls, point.p99_us / 1000) for point in points]
-        found.series[f"{name}, packets/s"] = [(point.calls, point.per_second) for point in points]
     found.axes = ("calls", "CPU us per packet")
     return found
 

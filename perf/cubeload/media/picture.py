@@ -6,11 +6,12 @@ from pathlib import Path
 
 from cubeload.results import Section
 
-PANELS = (("", "CPU us per packet", False), (", p99 ms", "p99 added, ms", True), (", packets/s", "packets/s", False))
+PANELS = (("CPU us a packet", 1.0), ("p99 us", 1e-3), ("packets/s", 1.0))  # column of the rows, and its scale
+LIMIT = "p99 us"  # drawn logarithmically, with the line at 5 ms
 
 
 def draw(section: Section, folder: Path) -> None:
-    """Draws the section's series and notes the file's name in it; without matplotlib nothing happens."""
+    """Draws the rows of the first suite and notes the file's name in it; without matplotlib nothing happens."""
     try:
         import matplotlib as mpl  # noqa: PLC0415 - an optional package
     except ImportError:
@@ -19,15 +20,20 @@ def draw(section: Section, folder: Path) -> None:
     from matplotlib import pyplot  # noqa: PLC0415
 
     figure, panels = pyplot.subplots(1, len(PANELS), figsize=(13, 4), layout="constrained")
-    names = [name for name in section.series if not name.endswith(tuple(kind for kind, _, _ in PANELS if kind))]
-    for axes, (kind, label, logarithmic) in zip(panels, PANELS, strict=True):
-        for name in names:
-            points = section.series[name + kind]
-            axes.plot([x for x, _ in points], [y for _, y in points], label=name, marker=".")
+    rows = [row for row in section.rows if row["suite"] == section.rows[0]["suite"]]
+    for axes, (column, scale) in zip(panels, PANELS, strict=True):
+        for name in section.series:
+            ours = [row for row in rows if row["relay"] == name]
+            axes.plot(
+                [float(str(row["calls"])) for row in ours],
+                [float(str(row[column])) * scale for row in ours],
+                label=name,
+                marker=".",
+            )
         axes.set_xlabel("calls")
-        axes.set_ylabel(label)
+        axes.set_ylabel("p99 added, ms" if column == LIMIT else column)
         axes.grid(alpha=0.3)
-        if logarithmic:
+        if column == LIMIT:
             axes.set_yscale("log")
             axes.axhline(5, color="grey", linestyle="--", linewidth=1)
         else:
