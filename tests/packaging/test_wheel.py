@@ -67,6 +67,15 @@ def test_both_faces_of_the_native_engine_are_in_the_wheel(wheel: Path) -> None:
     assert wheel.name.split("-")[2:4] == ["py3", "none"], "they need a platform, but no particular Python"
 
 
+def test_the_g729_helper_is_in_the_wheel_with_its_licence_and_is_no_module(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    folder = "cubeproxy/media/codecs/bcg729/"
+    assert {f"{folder}helper.py", f"{folder}COPYING"} <= set(names)
+    assert f"{folder}__init__.py" not in names
+    metadata = zipfile.ZipFile(wheel).read(next(name for name in names if name.endswith("/METADATA"))).decode()
+    assert "License-Expression: MIT AND GPL-3.0-or-later" in metadata
+
+
 def test_no_key_and_no_test_is_in_the_wheel(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert not [name for name in names if name.endswith((".pem", ".key")) or name.startswith("tests/")]
