@@ -22,6 +22,7 @@ class LtiTranscoder:
             Capability.SECURE_BOTH,
             Capability.TWO_SUITES,
             Capability.DTMF,
+            Capability.TONES,
             Capability.CODECS,
             Capability.PACKETISATION,
             Capability.REPORTS,

@@ -99,6 +99,7 @@ class SccpFarms:
             Capability.SECURE_BOTH,
             Capability.TWO_SUITES,
             Capability.DTMF,
+            Capability.TONES,
             Capability.CODECS,
             Capability.PACKETISATION,
             Capability.REPORTS,

@@ -34,6 +34,7 @@ class Capability(Enum):
     SECURE_BOTH = "SRTP on both legs, each with keys of its own"
     TWO_SUITES = "SRTP on both legs, each with a suite of its own"
     DTMF = "RFC 4733 events, the payload type mapped"
+    TONES = "digits as events on one leg and as tones on the other"
     CODECS = "another codec on either leg"
     PACKETISATION = "another packet period on either leg"
     REPORTS = "RTCP towards each leg, as SRTCP where it is secure"

@@ -24,6 +24,7 @@ GAPS: dict[str, dict[Capability, str]] = {
     "rtpengine": {
         C.TWO_SUITES: "an rtpengine passes keys through within one suite, so ours can be dictated for one alone",
         C.DTMF: "rtpengine 10.5 passes events on under the payload type that they come with, transcoded or not",
+        C.TONES: "an rtpengine is not told to listen for tones, nor to make them",
         C.JOINS: "an engine begins every stream at rollover counter 0, and cannot be told another",
     },
 }

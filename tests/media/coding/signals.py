@@ -16,6 +16,13 @@ def tone(rate: int, seconds: float, frequency: float = 1004.0, peak: float = 600
     return peak * np.sin(2 * np.pi * frequency * np.arange(int(rate * seconds)) / rate)
 
 
+def keys(digit: str, rate: int, seconds: float, peak: float = 6000) -> Samples:
+    """The two tones of a key (ITU-T Q.23)."""
+    row, column = divmod("123A456B789C*0#D".index(digit), 4)
+    low, high = (697, 770, 852, 941)[row], (1209, 1336, 1477, 1633)[column]
+    return tone(rate, seconds, low, peak) + tone(rate, seconds, high, peak)
+
+
 def speech(rate: int, seconds: float, peak: float = 9000.0) -> Samples:
     """Vowels with syllables: a pulse train with moving pitch through three moving resonances, below 3.4 kHz."""
     count = int(rate * seconds)

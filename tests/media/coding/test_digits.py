@@ -8,12 +8,12 @@ import struct
 import numpy as np
 import pytest
 
-from cubeproxy.media.coding.tones import HIGH, KEYS, LOW, Listener, Pressed
+from cubeproxy.media.coding.tones import KEYS, LOW, Listener, Pressed
 from cubeproxy.protocols.telephone_event import packets
 
 from ..phones import Heard
 from .ends import Call, End
-from .signals import Samples, pcm, peak_of, speech, tone
+from .signals import Samples, keys, pcm, peak_of, speech
 
 
 def press(end: End, digit: str, **details: int) -> list[bytes]:
@@ -27,12 +27,6 @@ def press(end: End, digit: str, **details: int) -> list[bytes]:
         out.append(bytes(datagram))
     end.timestamp += end.codec.clock * details.get("duration", 100) // 1000
     return out
-
-
-def keys(digit: str, rate: int, seconds: float, peak: float = 6000) -> Samples:
-    row = next(place for place, each in enumerate(KEYS) if digit in each)
-    first, second = LOW[row], HIGH[KEYS[row].index(digit)]
-    return tone(rate, seconds, first, peak) + tone(rate, seconds, second, peak)
 
 
 def events(heard: list[Heard], number: int) -> list[tuple[int, bool, int, Heard]]:
