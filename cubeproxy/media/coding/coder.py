@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cubeproxy.media.codecs import ffmpeg, table
-from cubeproxy.media.codecs.base import Pcm
+from cubeproxy.media.codecs.base import Pcm, silence
 from cubeproxy.media.coding.events import EventSpeaker, Open
 from cubeproxy.media.coding.noise import COMFORT_NOISE, NOISY, Noise, descriptor
 from cubeproxy.media.coding.order import Order, Packet
@@ -23,6 +23,7 @@ from cubeproxy.protocols.values import StreamSpec
 
 CONCEALED = 0.1  # s; what comes after was silence, as far as anybody can tell
 JUMP = 2.0  # s by which a time stamp may run ahead before its sender counts as a new one
+LONGEST_PACKET = 0.24  # s: the longest period that SCCP can ask for
 LONGEST_TONE = 0.2  # s made for one event packet
 MISSED = 20  # ms of silence that tell that a tone is over
 TONE_VOLUME = 10  # -dBm0 told of a digit that was heard as tones
@@ -109,12 +110,23 @@ class Coder:
     def _audio(self, packet: Packet, now: float) -> list[Out]:
         if self._open is not None or self._is_muted(packet.timestamp):
             return []  # a digit is told instead (RFC 4733 2.5.2.2: never both)
-        pcm = self._decoder.decode(packet.payload)
-        out = self._catch_up(packet, now, conceal=True)
+        out = self._catch_up(packet, now, conceal=True)  # first what is missing before it: decoders remember
+        pcm = self._decode(packet.payload)
         self._expected = packet.timestamp + self._ticks(len(pcm))
-        if not descriptor(self.source.codec, packet.payload):
+        if not (pcm and descriptor(self.source.codec, packet.payload)):
             return out + self._say(pcm)
         return out + self._say(pcm[:-NOISY]) + self._say_noise(Noise.level(pcm[-NOISY:]))
+
+    def _decode(self, payload: bytes) -> Pcm:
+        """Nothing, and counted, for a payload that is none or longer than any packet period."""
+        try:
+            pcm = self._decoder.decode(payload)
+        except ValueError:
+            pcm = silence(0)
+        if not 0 < len(pcm) <= self._rate * LONGEST_PACKET:
+            self._words[MALFORMED] += 1
+            return silence(0)
+        return pcm
 
     def _is_muted(self, timestamp: int) -> bool:
         """Whether a digit was told for this moment."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -195,3 +199,35 @@ def test_reports_of_each_leg_are_in_its_own_clock() -> None:
         clock = call.ends[leg].codec.clock
         ahead = (sender.timestamp - of_leg[-1].timestamp) % 2**32
         assert ahead / clock == pytest.approx(3, abs=0.5)
+
+
+def test_what_was_lost_is_concealed_before_the_next_packet_is_decoded() -> None:
+    """A decoder that remembers (G.729) must see them in this order."""
+    call = Call(End(4000, "g729"), End(5000, "pcmu"))
+    datagrams = call.ends[0].packets(tone(8000, 0.4, 400))
+    coder: Any = call.session._coding[0].coder
+    order: list[str] = []
+    decode: Callable[[bytes], array[int]] = coder._decoder.decode
+    conceal: Callable[[int], array[int]] = coder._decoder.conceal
+
+    def decoding(payload: bytes) -> array[int]:
+        order.append("decode")
+        return decode(payload)
+
+    def concealing(samples: int) -> array[int]:
+        order.append(f"conceal {samples}")
+        return conceal(samples)
+
+    coder._decoder.decode, coder._decoder.conceal = decoding, concealing
+    for place, datagram in enumerate(datagrams[:10]):
+        if place != 4:
+            call.say(0, datagram)
+    assert order == ["decode"] * 4 + ["conceal 160"] + ["decode"] * 5
+
+
+def test_a_packet_that_is_longer_than_any_period_is_dropped() -> None:
+    """134 frames of G.729 would be 67 packets out for one in."""
+    call = Call(End(4000, "g729"), End(5000, "pcmu"))
+    call.carry(0, tone(8000, 0.2))
+    assert call.say(0, call.ends[0].packet(bytes(1340))) == []
+    assert call.session.legs[0].words[MALFORMED] == 1
