@@ -7,6 +7,8 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from cubelab.agent.leg import State
 from cubelab.agent.voice_call import VoiceCall
 from cubelab.audio.tones import listen
@@ -16,6 +18,12 @@ from tests.behaviour.transcoders.engine import RtpengineProcess
 from tests.waiting import until
 
 PHONE_SAYS, CORE_SAYS = 440, 1000  # Hz
+
+
+@pytest.fixture(autouse=True)
+def worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Python media worker, which is everywhere: the engine beside it is judged here."""
+    monkeypatch.setenv("CUBEPROXY_MEDIA", "python")
 
 
 async def heard(*calls: tuple[VoiceCall, int]) -> None:
