@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cubeproxy.border.effects import Drain
 from cubeproxy.border.renewal import WITHIN
 from cubeproxy.protocols.sdes import read_lines
 from cubeproxy.protocols.sdp import SessionDescription
@@ -52,6 +53,12 @@ def ended(scene: Scene, phone: Peer, node: Peer, cause: str, q850: int) -> None:
         peer.answers(bye, 200)
     assert scene.event("call.ended").cause == cause
     assert scene.released()
+    nothing_left(scene)
+
+
+def nothing_left(scene: Scene) -> None:
+    """Not even an alarm that would find nothing to do."""
+    assert scene.border.user.counts()["user alarms"] == len(scene.border.registrations.bindings)
     assert scene.leftovers() == {}
 
 
@@ -330,6 +337,20 @@ class TestCrossing:
         told(phone)
         assert scene.access.sends
 
+    def test_a_hang_up_of_the_called_side_before_the_ack_lets_the_callers_bye_wait(self) -> None:
+        scene = Scene()
+        phone, node, invite = calling(scene)
+        node.answers(invite, 200, body=rtp())
+        node.hears("ACK")
+        phone.gets(200)
+        moved(scene)
+        node.within("BYE")
+        node.gets(200)
+        assert phone.quiet(), "a BYE must wait for the ACK (RFC 3261 15)"
+        phone.acks()
+        phone.answers(phone.hears("BYE"), 200)
+        nothing_left(scene)
+
     def test_a_call_that_is_not_acknowledged_yet(self) -> None:
         scene = Scene()
         phone, node, invite = calling(scene)
@@ -410,7 +431,7 @@ class TestWhatEndsTheCall:
         node.answers(node.hears("BYE"), 200)
         assert phone.quiet()
         assert scene.event("call.ended").cause == str(status)
-        assert scene.leftovers() == {}
+        nothing_left(scene)
 
     def test_the_loss_of_the_second_engine_while_it_is_asked(self) -> None:
         """No farm has room: resources unavailable."""
@@ -435,9 +456,30 @@ class TestWhatEndsTheCall:
         moved(scene)
         phone.gets(500)
         node.answers(node.hears("CANCEL"), 200)
+        assert len(scene.border.calls) == 1, "the final answer of the called side is awaited"
         node.answers(invite, 487)
         phone.acks_failure()
         assert scene.leftovers() == {}
+
+    @pytest.mark.parametrize("then", ["rings", "draining", "nothing"])
+    def test_nobody_is_told_of_anything_once_the_caller_has_given_up(self, then: str) -> None:
+        scene = Scene()
+        phone, node, invite = calling(scene)
+        node.answers(invite, 183, body=rtp())
+        phone.gets(183)
+        phone.cancels()
+        phone.gets(200)
+        phone.gets(487)
+        phone.acks_failure()
+        node.answers(node.hears("CANCEL"), 200)
+        if then == "rings":
+            node.answers(invite, 180)
+        elif then == "draining":
+            scene.feed(Drain(0.0))
+        scene.wait(WITHIN + 1)
+        node.answers(invite, 487)
+        node.hears("ACK")
+        nothing_left(scene)
 
 
 class TestBetweenTheTwo:
