@@ -10,12 +10,14 @@ import pytest
 
 from cubeproxy.media.codecs import table
 from cubeproxy.protocols.values import Codec, MediaLost, MediaReserved, Need, ReserveMedia, UpdateMedia
+from tests.media.coding.conftest import missing
 from tests.media.coding.ends import judge
 from tests.media.coding.signals import pcm, peak_of, tone
 from tests.server.media_lab import Call, Exchange, live, running
 
 LOCAL = ("127.0.72.1", "127.0.72.2")
 G729 = Codec("g729", 8000)
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
 
 async def call(lab: Exchange, ticket: int = 1) -> Call:

@@ -7,6 +7,7 @@ import struct
 from array import array
 
 import numpy as np
+import pytest
 
 from cubeproxy.media.coding.tones import Listener, Pressed
 from cubeproxy.media.transcoders.words import Capability
@@ -16,11 +17,13 @@ from tests.behaviour.transcoders.bench import HOSTS
 from tests.behaviour.transcoders.callers import TONES, Caller
 from tests.behaviour.transcoders.members import Member
 from tests.behaviour.transcoders.rows import needs, row
+from tests.media.coding.conftest import missing
 from tests.media.coding.signals import keys, pcm
 from tests.media.phones import key
 
 G729 = Codec("g729", 8000)
 EVENTS = 101
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
 
 @needs(Capability.CODECS)
