@@ -73,8 +73,8 @@ def build(folder: Path) -> Programs:
 class Bench:
     """A folder with programs and streams; a suite's streams are encrypted once, for the most calls of all loads."""
 
-    def __init__(self, folder: Path, loads: Sequence[MediaLoad]) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, loads: Sequence[MediaLoad], *, realtime: bool = False) -> None:
+        self._folder, self._realtime = folder, realtime
         self._programs = build(folder)
         self.relays = relays(self._programs.worker, self._programs.floor)
         self._most = max(load.calls for load in loads)
@@ -86,7 +86,7 @@ class Bench:
         keys: list[MasterKey] = streams.keys or [fresh_key(load.suite)] * load.calls
         relay = self.relays[name](keys[: load.calls])
         try:
-            alone_on(relay.pid, (os.cpu_count() or 1) - 1, relay=True)
+            alone_on(relay.pid, (os.cpu_count() or 1) - 1, realtime=self._realtime)
             plan, samples = self._folder / "plan", self._folder / "samples"
             write_plan(plan, load, relay.calls)
             found = self._generate(plan, streams.path, samples, relay.pid)
@@ -149,12 +149,17 @@ class Contender:
 
 
 def compare(
-    contenders: Sequence[Contender], loads: Sequence[MediaLoad], rounds: int, tell: Callable[[Point], None] = print
+    contenders: Sequence[Contender],
+    loads: Sequence[MediaLoad],
+    rounds: int,
+    tell: Callable[[Point], None] = print,
+    *,
+    realtime: bool = False,
 ) -> list[Point]:
     """Every relay under every load that it is measured at, in turns; `rounds` times, each with other phases."""
     folder = Path(tempfile.mkdtemp(prefix="cubeload-media-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
     try:
-        bench = Bench(folder, loads)
+        bench = Bench(folder, loads, realtime=realtime)
         points = []
         for number in range(rounds):
             for load in loads:

@@ -25,8 +25,8 @@ METHOD = (
     "has a phase of its own, uniform over the 20 ms, the same for all relays and another in every round; its packets "
     "leave at that moment one by one; calls begin one after the other before packets are counted. The generator, in C, "
     "has the first core and the relay the last one with all its threads, both before other programs where that is "
-    "permitted: every relay with real-time priority, as cubeproxy takes it for itself. Phones' streams are encrypted "
-    "with pylibsrtp "
+    "permitted (`--realtime`: relays, whichever they are, have real-time priority, of which the kernel grants no more "
+    "than 95 % of the core). Phones' streams are encrypted with pylibsrtp "
     "before the run, every call under its own keys; what arrives clear is compared octet by octet, what arrives "
     "encrypted is verified for 16 calls with pylibsrtp afterwards. Relays take turns within a run, in reverse order "
     "every other round; rows are medians of each figure. CPU is what the scheduler counts for all threads of the "
@@ -48,11 +48,16 @@ NOT_MEASURED = (
 
 
 def section(
-    compared: Sequence[Contender], loads: Sequence[MediaLoad], rounds: int, say: Callable[[str], None] = print
+    compared: Sequence[Contender],
+    loads: Sequence[MediaLoad],
+    rounds: int,
+    say: Callable[[str], None] = print,
+    *,
+    realtime: bool = False,
 ) -> Section:
     """Measure, and say what came of it. The first load's suite is the one whose capacity is judged."""
     found = Section("media", "Media engines side by side: SRTP to RTP and back", METHOD, NOT_MEASURED, upright=True)
-    middle = medians(compare(compared, loads, rounds, lambda point: say(brief(point))))
+    middle = medians(compare(compared, loads, rounds, lambda point: say(brief(point)), realtime=realtime))
     found.rows = rows(middle)
     found.goals = goals(middle)
     found.findings = best_rates(middle, loads[0].suite.value)
@@ -118,6 +123,7 @@ def command(
     ] = DEFAULT_RELAYS,
     rounds: Annotated[int, typer.Option(help="Turns of each relay at each point.")] = 3,
     seconds: Annotated[float, typer.Option(help="How long each run is counted.")] = 4.0,
+    realtime: Annotated[bool, typer.Option(help="Give every relay real-time priority.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for bench.md, bench.json and the plot.")] = Path("out/media"),
 ) -> None:
     """Media relays side by side: CPU a packet, loss and delay under paced encrypted streams.
@@ -126,7 +132,8 @@ def command(
     """
     more_descriptors()
     compared = contenders(relays)
-    found = section(compared, loads_of(calls, suites, seconds), rounds, lambda text: typer.echo(text, err=True))
+    loads = loads_of(calls, suites, seconds)
+    found = section(compared, loads, rounds, lambda text: typer.echo(text, err=True), realtime=realtime)
     draw(found, out)
     _, text = record(out, [found], " ".join(["cubeload", *sys.argv[1:]]))
     for line in [*map(str, found.goals), *found.findings]:

@@ -129,12 +129,12 @@ def relays(worker: Path | None, floor: Path) -> dict[str, Callable[[Sequence[Mas
     return known
 
 
-def alone_on(pid: int, core: int, *, relay: bool = False) -> None:
+def alone_on(pid: int, core: int, *, realtime: bool = False) -> None:
     """All threads of a process to one core, and before the machine's other programs where that is permitted.
 
-    The kernel may weigh sessions, not processes, against each other (autogroup): the process must lead one. A relay
-    gets real-time priority, whichever it is: cubeproxy takes that for itself. The generator never sleeps, so it must
-    leave the kernel's threads their turn.
+    The kernel may weigh sessions, not processes, against each other (autogroup): the process must lead one. Real-time
+    priority keeps other programs away altogether, but the kernel stops such a thread for 50 ms when it has had 95 %
+    of a second: it fits no relay that is to be loaded to its limit, and no generator that never sleeps.
     """
     with contextlib.suppress(OSError):
         Path(f"/proc/{pid}/autogroup").write_text("-20")
@@ -142,7 +142,7 @@ def alone_on(pid: int, core: int, *, relay: bool = False) -> None:
         os.sched_setaffinity(thread.id, [core])
         with contextlib.suppress(PermissionError):
             os.setpriority(os.PRIO_PROCESS, thread.id, -20)
-            if relay:
+            if realtime:
                 os.sched_setscheduler(thread.id, os.SCHED_RR, os.sched_param(1))
 
 
