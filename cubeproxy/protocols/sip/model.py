@@ -89,13 +89,11 @@ class Message:
         Content-Length is put right or added, except for an unchanged datagram that had none.
         """
         rows = self.headers.lines()
-        length = self.headers.first_row("content-length")
-        if length == f"Content-Length: {len(self.body)}":
-            pass
-        elif length is None:
+        length, right = self.headers.first_row("content-length"), f"Content-Length: {len(self.body)}"
+        if length is None:
             if self.headers.changed or self.bare is not self.body:
-                rows = [*rows, f"Content-Length: {len(self.body)}"]
-        elif decimal(value_of(length), len(self.body)) != len(self.body):
+                rows = [*rows, right]
+        elif length != right and decimal(value_of(length), len(self.body)) != len(self.body):
             headers = self.headers.copy()
             headers.set("content-length", str(len(self.body)))
             rows = headers.lines()
