@@ -72,12 +72,11 @@ class Helper:
     def open(self, operation: int, body: bytes = b"") -> int:
         """A new channel. CodecMissing when the helper does not run."""
         channel = next(self._channels)
-        request = HEAD.pack(operation, channel, len(body)) + body
-        self._exchange(request)
-        self._opened[channel] = request
+        self.ask(operation, channel, body)
+        self._opened[channel] = HEAD.pack(operation, channel, len(body)) + body
         return channel
 
-    def ask(self, operation: int, channel: int, body: bytes) -> bytes:
+    def ask(self, operation: int, channel: int, body: bytes = b"") -> bytes:
         """One request's result. CodecMissing when the helper is gone and does not come back."""
         request = HEAD.pack(operation, channel, len(body)) + body
         try:
@@ -89,13 +88,14 @@ class Helper:
     def forget(self, channel: int) -> None:
         if self._opened.pop(channel, None) is not None:
             with contextlib.suppress(CodecMissing):
-                self._exchange(HEAD.pack(CLOSE, channel, 0))
+                self.ask(CLOSE, channel)
 
     def _exchange(self, requests: bytes) -> bytes:
         try:
             self._ours.send(requests)
             answer = self._ours.recv(MAX_DATAGRAM)
         except OSError as error:
+            self._ours.close()  # an answer that comes late must not be taken for that of the next request
             raise CodecMissing(f"the G.729 helper does not answer: {type(error).__name__}") from None
         if not answer:
             raise CodecMissing("the G.729 helper is gone")
@@ -108,13 +108,10 @@ class Helper:
             self._exchange(request)
 
     def close(self) -> None:
-        """End the program: it ends by itself when our end is gone; one that hangs is killed."""
+        """End the program: it has nothing to finish, and one that hangs must not keep a worker waiting."""
         self._ours.close()
-        try:
-            self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._process.kill()
+        self._process.wait()
 
 
 @cache

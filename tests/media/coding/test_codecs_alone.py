@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -102,6 +103,26 @@ def test_a_helper_that_dies_is_started_again_and_the_stream_goes_on() -> None:
     heard = np.concatenate([floats(decoder.decode(encoder.encode(pcm(piece)))) for piece in pieces[10:]])
     frequency, *_ = peak_of(heard[2000:], 8000)
     assert frequency == pytest.approx(440, abs=3)
+
+
+def test_a_helper_that_died_while_nobody_spoke_is_started_again_for_the_next_call() -> None:
+    g729.helper()._process.kill()
+    g729.helper()._process.wait()
+    assert len(g729.G729Decoder().decode(bytes(20))) == 160
+
+
+def test_an_answer_that_comes_late_is_not_taken_for_the_next() -> None:
+    helper = g729.Helper()
+    try:
+        decoder, other = helper.open(g729.DECODER), helper.open(g729.DECODER)
+        helper._ours.settimeout(0.05)
+        late = helper._process
+        late.send_signal(signal.SIGSTOP)
+        helper.forget(other)
+        late.send_signal(signal.SIGCONT)
+        assert len(helper.ask(g729.DECODE, decoder, b"\0")) == 160
+    finally:
+        helper.close()
 
 
 def test_the_helper_is_a_program_of_its_own() -> None:
