@@ -153,6 +153,9 @@ class Worker:
             for position, sock in enumerate(call.sockets):
                 if sock.fileno() == descriptor:
                     call.session.legs[position // 2].words[MALFORMED] += 1
+        self._fault(error)
+
+    def _fault(self, error: Exception) -> None:
         place = traceback.extract_tb(error.__traceback__)[-1]
         text = (
             f"{type(error).__name__} at {place.name}:{place.lineno}"  # no message: it could hold what must not be shown
@@ -286,11 +289,17 @@ class Worker:
             deadline = session.deadline
             if deadline is None or now < deadline:
                 continue
-            session.timeout(now)
+            try:
+                session.timeout(now)
+            except Exception as error:  # as for a packet: no other call ends for it
+                self._fault(error)
+            sockets = self.calls[number].sockets
             for leg, more in enumerate(session.more):
                 while more:
-                    with contextlib.suppress(OSError):
-                        self.calls[number].sockets[2 - 2 * leg].sendto(*more.pop(0))
+                    try:
+                        sockets[2 - 2 * leg].sendto(*more.pop(0))
+                    except OSError:
+                        session.legs[1 - leg].words[UNSENT] += 1
 
     def _tell(self, now: float) -> None:
         """Send the reports that are due."""
