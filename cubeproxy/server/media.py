@@ -128,7 +128,9 @@ class MediaService:
         return len(self._pool.sessions)
 
     def handle(self, command: MediaCommand) -> None:
-        """Carry out a command. Answers come through `on_event`."""
+        """Carry out a command. Answers come through `on_event`. Nothing after `close`: no worker is ours any more."""
+        if self._closed:
+            return
         self._carry_out(self._pool.receive(command, self._loop.time()))
         if isinstance(command, ReleaseMedia):
             for sock in self._waiting.pop(command.session, ()):
@@ -258,7 +260,7 @@ class MediaService:
 
     def start_coders(self) -> None:
         """Have workers that change codecs, if there are none yet. They are ready when their first session comes."""
-        while len(self._coding) < self._coders:
+        for _ in range(self._coders - len(self._coding)):
             self._start_worker(coding=True)
 
     def _start_worker(self, *, coding: bool = False) -> None:

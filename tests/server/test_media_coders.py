@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cubeproxy.media.codecs import table
-from cubeproxy.protocols.values import Codec, MediaLost, MediaReserved, Need, ReserveMedia, UpdateMedia
+from cubeproxy.protocols.values import Codec, MediaLost, MediaReserved, Need, ReleaseMedia, ReserveMedia, UpdateMedia
 from tests.media.coding.conftest import missing
 from tests.media.coding.ends import judge
 from tests.media.coding.signals import pcm, peak_of, tone
@@ -82,3 +82,19 @@ async def test_a_session_that_needs_no_codec_after_all_is_relayed_by_the_others(
         lab.service.handle(UpdateMedia(made.session, (stations[0].spec(), stations[1].spec())))
         made.talk()
         assert lab.service.workers == before
+
+
+@live
+async def test_what_is_commanded_after_the_end_is_nothing() -> None:
+    async with running() as lab:
+        relayed = await lab.call()
+        lab.service.handle(ReserveMedia(2, "call", LOCAL, Need.CRYPTO, transcodes=True))
+        waiting = await lab.event()
+        assert isinstance(waiting, MediaReserved)
+        await lab.service.close()
+        stations = lab.station("127.0.72.3"), lab.station("127.0.72.4")
+        legs = stations[0].spec(), stations[1].spec(codec=G729, payload_type=18)
+        lab.service.handle(UpdateMedia(waiting.session, legs))
+        for session in (relayed.session, waiting.session):
+            lab.service.handle(ReleaseMedia(session))
+        assert not lab.service.workers
