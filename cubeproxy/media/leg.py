@@ -21,8 +21,7 @@ from cubeproxy.protocols.errors import LocalProtocolError
 from cubeproxy.protocols.rtp import Kind, classify
 from cubeproxy.protocols.srtp import AuthenticationFailed, Replayed, SrtpError, SrtpReceiver, SrtpSender
 from cubeproxy.protocols.suites import MasterKey
-from cubeproxy.protocols.values import PASS_THROUGH as PASS_THROUGH  # noqa: PLC0414 - also from here
-from cubeproxy.protocols.values import Address, StreamSpec
+from cubeproxy.protocols.values import PASS_THROUGH, Address, StreamSpec
 
 OVERLAP = 2.0  # s that a replaced key still verifies
 RESTART_WINDOW = 5.0  # s after an update in which a peer may have set its rollover counter back to 0

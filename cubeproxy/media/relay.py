@@ -25,13 +25,13 @@ from cubeproxy.media.counters import (
     Words,
     private_words,
 )
-from cubeproxy.media.leg import PASS_THROUGH, Leg, same_key
+from cubeproxy.media.leg import Leg, same_key
 from cubeproxy.media.numbering import Numbering
 from cubeproxy.media.reports import Reporter
 from cubeproxy.protocols.errors import LocalProtocolError, RemoteProtocolError
 from cubeproxy.protocols.rtp import HEADER, Kind, classify, payload_span
 from cubeproxy.protocols.suites import MasterKey
-from cubeproxy.protocols.values import Address, StreamSpec
+from cubeproxy.protocols.values import PASS_THROUGH, Address, StreamSpec
 
 COMFORT_NOISE = 13  # static, RFC 3389: goes through when both legs have an 8 kHz codec
 

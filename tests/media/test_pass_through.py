@@ -17,8 +17,7 @@ from cubeproxy.media.counters import (
     SENT_OCTETS,
     STRANGERS,
 )
-from cubeproxy.media.leg import PASS_THROUGH
-from cubeproxy.protocols.values import Address
+from cubeproxy.protocols.values import PASS_THROUGH, Address
 
 from .phones import Line, Phone, key
 

@@ -96,7 +96,7 @@ class NgSession:
     hosts: tuple[tuple[Address, Address | None], tuple[Address, Address | None]] | None = None
     old_call: str = ""  # to be deleted once the new one carries
     again: bool = False  # the legs changed while something was being negotiated
-    used: frozenset[tuple[str, bytes] | None] = field(default=frozenset(), repr=False)  # keys, on the engine before
+    used: frozenset[bytes] = field(default=frozenset(), repr=False)  # master keys, on the engine before
     version: int = 0
     over: bool = False
     packets: tuple[int, int] = (0, 0)  # RTP packets that the engine has taken, and those that it could not use

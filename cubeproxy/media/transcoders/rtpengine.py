@@ -10,30 +10,29 @@ protected nothing yet.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
-from cubeproxy.media.leg import PASS_THROUGH
 from cubeproxy.media.transcoders.ng_call import Side, command, new_receive_keys, read, same_contexts, steps
 from cubeproxy.media.transcoders.ng_engine import Engine, EngineSettings, NgSession, Phase
 from cubeproxy.media.transcoders.words import (
     Capability,
     Capacity,
-    HopUpdate,
     Legs,
     MemberLost,
     MemberMoved,
     NgSend,
     Output,
     Refusal,
+    hops_around,
+    sending_keys,
 )
 from cubeproxy.protocols.entropy import take
 from cubeproxy.protocols.errors import LocalProtocolError, RemoteProtocolError
 from cubeproxy.protocols.ng import client
 from cubeproxy.protocols.ng.liveness import LOOK, PERIOD, Input, News
 from cubeproxy.protocols.ng.messages import Command, Delete, Ping, Query, Reply, Statistics
-from cubeproxy.protocols.suites import MasterKey
-from cubeproxy.protocols.values import Address, Event, Severity, StreamSpec
+from cubeproxy.protocols.values import PASS_THROUGH, Address, Event, Severity, StreamSpec
 
 AUDITED = 20  # sessions asked about at one look: an engine forgets a call that was silent for a minute
 MOST_ORPHANS = 1000
@@ -238,7 +237,7 @@ class Rtpengines:
             return []
         try:
             sides = Side.of(first, placed.inside[0]), Side.of(second, placed.inside[1])
-            if placed.phase is Phase.MOVING and any(_name(side.send_key) in placed.used for side in sides):
+            if placed.phase is Phase.MOVING and placed.used & sending_keys(placed.legs):
                 return []  # not yet the keys that it waits for
             if not self._plan(placed, sides):
                 return []
@@ -321,7 +320,7 @@ class Rtpengines:
         engine.sessions[placed.number] = placed
         engine.total += 1
         known = (*placed.said, *(placed.wanted or ())) if placed.said is not None else ()
-        used = frozenset(_name(side.send_key) for side in known if side.send_key is not None)
+        used = frozenset(side.send_key.master for side in known if side.send_key is not None)
         placed.said = placed.wanted = placed.hosts = None
         placed.steps, placed.found, placed.call, placed.old_call, placed.again = [], [None, None], "", "", False
         if placed.phase is Phase.MOVING:
@@ -350,16 +349,7 @@ class Rtpengines:
 
 
 def _hops(placed: NgSession) -> list[Output]:
-    """What both hops do: nothing passes before the engine's ports are known."""
-    first, second = (
-        replace(spec, codec=PASS_THROUGH, send_key=None, receive_key=None) if spec is not None else None
-        for spec in placed.legs
-    )
-    inner = [StreamSpec(rtp, PASS_THROUGH, 0, remote_rtcp=rtcp) for rtp, rtcp in placed.hosts or ()]
-    towards = (inner[0], inner[1]) if inner else (None, None)
-    return [HopUpdate(placed.number, 0, (first, towards[0])), HopUpdate(placed.number, 1, (towards[1], second))]
-
-
-def _name(key: MasterKey | None) -> tuple[str, bytes] | None:
-    """What makes a key the same as another."""
-    return (key.suite.value, key.master) if key is not None else None
+    """Nothing passes before the engine's ports are known."""
+    inner = (StreamSpec(rtp, PASS_THROUGH, 0, remote_rtcp=rtcp) for rtp, rtcp in placed.hosts or ())
+    first, second = inner if placed.hosts else (None, None)
+    return hops_around(placed.number, placed.legs, (first, second))

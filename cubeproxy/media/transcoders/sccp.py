@@ -12,15 +12,13 @@ asks the new farm for nothing before an update brings keys that no farm has had.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from cubeproxy.config.model import Config
-from cubeproxy.media.leg import PASS_THROUGH
 from cubeproxy.media.transcoders.admission import judge, profiles_by_name
 from cubeproxy.media.transcoders.words import (
     Capability,
     Capacity,
-    HopUpdate,
     Legs,
     MemberLost,
     MemberMoved,
@@ -28,6 +26,7 @@ from cubeproxy.media.transcoders.words import (
     Refusal,
     SccpClose,
     SccpSend,
+    hops_around,
     sending_keys,
 )
 from cubeproxy.protocols.errors import LocalProtocolError, RemoteProtocolError
@@ -38,7 +37,7 @@ from cubeproxy.protocols.sccp.messages import RegisterRequest
 from cubeproxy.protocols.sccp.registry import Message, Unknown
 from cubeproxy.protocols.sccp.server import FarmServer
 from cubeproxy.protocols.sccp.session import Stream, TranscoderSession
-from cubeproxy.protocols.values import Address, DeviceIdentity, Event, Severity, StreamSpec
+from cubeproxy.protocols.values import PASS_THROUGH, Address, DeviceIdentity, Event, Severity, StreamSpec
 
 STREAMS = 2  # of a session
 UNSPECIFIED = ("", "0.0.0.0", "::")
@@ -345,13 +344,8 @@ class SccpFarms:
         return self._said(placed.connection, placed.machine.release(now), placed, now)
 
     def _hops(self, placed: Session) -> list[Output]:
-        """What both hops do: nothing passes before the farm's ports are known."""
-        first, second = (_opaque(spec) for spec in placed.legs)
-        inner = [_towards(host) for host in placed.hosts] if placed.hosts else [None, None]
-        return [
-            HopUpdate(placed.number, 0, (first, inner[0])),
-            HopUpdate(placed.number, 1, (inner[1], second)),
-        ]
+        first, second = (StreamSpec(host, PASS_THROUGH, 0) for host in placed.hosts) if placed.hosts else (None, None)
+        return hops_around(placed.number, placed.legs, (first, second))
 
 
 def _stream(spec: StreamSpec, inside: Address) -> Stream:
@@ -368,15 +362,6 @@ def _stream(spec: StreamSpec, inside: Address) -> Stream:
         MediaEncryption.of(spec.receive_key),
         MediaEncryption.of(spec.send_key),
     )
-
-
-def _opaque(spec: StreamSpec | None) -> StreamSpec | None:
-    """A SIP leg as its hop sees it: addresses and directions, no codec and no key."""
-    return replace(spec, codec=PASS_THROUGH, send_key=None, receive_key=None) if spec is not None else None
-
-
-def _towards(host: Address) -> StreamSpec:
-    return StreamSpec(host, PASS_THROUGH, 0)
 
 
 def _host(told: Address, peer: str) -> Address:

@@ -7,12 +7,12 @@ all the work, two where a farm stands between them. A member says by `HopUpdate`
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 
 from cubeproxy.protocols.sccp.registry import Message
-from cubeproxy.protocols.values import Address, Event, StreamSpec
+from cubeproxy.protocols.values import PASS_THROUGH, Address, Event, StreamSpec
 
 Legs = tuple[StreamSpec | None, StreamSpec | None]
 
@@ -92,6 +92,17 @@ class NgSend:
 
 
 Output = HopUpdate | MemberLost | MemberMoved | SccpSend | SccpClose | NgSend | Event
+
+
+def hops_around(session: int, legs: Legs, inner: Legs) -> list[Output]:
+    """What both hops do with a transcoder between them, each without codec and keys: those are the transcoder's alone.
+
+    `inner` is where it receives for either leg, None while that is not known: nothing passes before.
+    """
+    first, second = (
+        replace(leg, codec=PASS_THROUGH, send_key=None, receive_key=None) if leg is not None else None for leg in legs
+    )
+    return [HopUpdate(session, 0, (first, inner[0])), HopUpdate(session, 1, (inner[1], second))]
 
 
 @dataclass(slots=True, frozen=True)

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from cubeproxy.media.leg import PASS_THROUGH
 from cubeproxy.media.transcoders.ng_call import Side, command, new_receive_keys, read, steps
 from cubeproxy.media.transcoders.ng_engine import EngineSettings, Phase
 from cubeproxy.media.transcoders.rtpengine import Rtpengines
@@ -16,7 +15,7 @@ from cubeproxy.protocols.ng.liveness import LOOK
 from cubeproxy.protocols.ng.messages import Answer, Offer, read_request
 from cubeproxy.protocols.sdp.session import SessionDescription
 from cubeproxy.protocols.suites import MasterKey, Suite
-from cubeproxy.protocols.values import Codec, Event, MediaLost, MediaMoved, StreamSpec
+from cubeproxy.protocols.values import PASS_THROUGH, Codec, Event, MediaLost, MediaMoved, StreamSpec
 from tests.media.transcoders.ng_scene import NgBox
 from tests.media.transcoders.scene import CLEAR, NEXT, OURS, SECURE, THEIRS, hold
 

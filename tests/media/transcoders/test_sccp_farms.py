@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cubeproxy.media.commands import Update, encode
-from cubeproxy.media.leg import PASS_THROUGH
 from cubeproxy.protocols.sccp.farm_words import State
 from cubeproxy.protocols.sccp.media_messages import (
     CloseReceiveChannel,
@@ -23,7 +22,7 @@ from cubeproxy.protocols.sccp.media_messages import (
 )
 from cubeproxy.protocols.sccp.messages import RegisterReject
 from cubeproxy.protocols.suites import MasterKey, Suite
-from cubeproxy.protocols.values import Codec, MediaLost, MediaReserved, Need, StreamSpec
+from cubeproxy.protocols.values import PASS_THROUGH, Codec, MediaLost, MediaReserved, Need, StreamSpec
 from tests.media.transcoders.scene import (
     ACCESS,
     CLEAR,
