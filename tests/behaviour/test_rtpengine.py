@@ -90,7 +90,7 @@ def test_a_call_survives_the_engine_that_carried_it(tmp_path: Path) -> None:
     """Killed: the other one takes the call, under keys that have protected nothing yet, by one re-INVITE."""
 
     async def run() -> None:
-        engines = RtpengineProcess(tmp_path), RtpengineProcess(tmp_path, host="127.0.71.10")
+        engines = RtpengineProcess(tmp_path), RtpengineProcess(tmp_path)
         options = [word for engine in engines for word in ("--rtpengine", engine.settings.name)]
         async with Stage(tmp_path, *options, config=IOS) as stage, engines[0], engines[1]:
             await answering(stage, 2)

@@ -9,7 +9,7 @@ import pytest
 
 from cubelab.pki.lab import Lab
 from tests.interop.border_lab import BorderLab, Places
-from tests.interop.programs.addresses import Addresses
+from tests.interop.programs.addresses import ADDRESSES, Addresses
 from tests.interop.programs.process import tail
 
 HERE = Path(__file__).parent
@@ -34,7 +34,7 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(scope="session")
 def addresses() -> Addresses:
-    return Addresses()
+    return ADDRESSES
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 from cubeproxy.config.model import Config
@@ -27,12 +27,6 @@ from tests.server.media_lab import PATIENCE
 
 LOCAL = ("127.0.71.1", "127.0.71.2")
 HOSTS = ("127.0.71.3", "127.0.71.4")
-
-
-async def until(condition: Callable[[], bool], patience: float = PATIENCE) -> None:
-    async with asyncio.timeout(patience):
-        while not condition():  # noqa: ASYNC110 - other processes set no event
-            await asyncio.sleep(0.01)
 
 
 class Call:

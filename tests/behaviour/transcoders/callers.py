@@ -20,6 +20,7 @@ from tests.media.coding.ends import judge
 from tests.media.coding.signals import pcm
 from tests.media.phones import PCMU, Heard, inbound, outbound
 from tests.server.media_lab import PATIENCE, Station
+from tests.waiting import until
 
 TONES = (440, 1000)  # Hz, of leg 0 and leg 1
 FRAMES = 33  # of a conversation; 20 ms each
@@ -173,9 +174,7 @@ async def converse(
     try:
         await asyncio.gather(*(caller.speak(to, frames / 50) for caller, to in zip(callers, local, strict=True)))
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(tail):
-                while not enough():  # noqa: ASYNC110 - arrivals set no event
-                    await asyncio.sleep(0.02)
+            await until(enough, tail)
         for ear in ears:
             if ear.done():
                 await ear  # it only ends with an error

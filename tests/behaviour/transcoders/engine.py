@@ -11,24 +11,20 @@ from typing import Self
 
 from cubeproxy.media.transcoders.ng_engine import EngineSettings
 from cubeproxy.protocols.ng.messages import Command, Ping, Reply, Statistics, read, write
-from tests.behaviour.transcoders.bench import until
-from tests.interop.programs.process import require
-
-HOST = "127.0.71.9"
-
-
-def free_port(host: str) -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-    return port
+from tests.interop.programs.addresses import ADDRESSES
+from tests.interop.programs.process import free_port, require
+from tests.waiting import until
 
 
 class RtpengineProcess:
-    """`async with RtpengineProcess(folder)`: it answers. `arguments` are of its command line."""
+    """`async with RtpengineProcess(folder)`: it answers. `arguments` are of its command line.
 
-    def __init__(self, folder: Path, *arguments: str, host: str = HOST) -> None:
+    Each has an address of its own: two on one would share the ports of media, and each lose packets to the other.
+    """
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
         self.program = require("rtpengine")
+        host = ADDRESSES.take()
         self.control = (host, free_port(host))
         self.log = folder / f"rtpengine-{self.control[1]}.log"
         self.arguments = (

@@ -16,10 +16,11 @@ from cubeproxy.media.transcoders.rtpengine import Rtpengines
 from cubeproxy.media.transcoders.sccp import SccpFarms
 from cubeproxy.media.transcoders.words import Capability
 from cubeproxy.server.dsp_farm import Registration
-from tests.behaviour.transcoders.bench import Bench, running, until
+from tests.behaviour.transcoders.bench import Bench, running
 from tests.behaviour.transcoders.engine import RtpengineProcess
 from tests.server import test_transcoding as lab
 from tests.server.media_lab import PATIENCE
+from tests.waiting import until
 
 CODECS = ["g711ulaw", "g711alaw", "g722-64", "g729ar8"]  # of a profile
 
@@ -142,7 +143,7 @@ class Rtpengine(Member):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.engine = RtpengineProcess(folder)
-        self.other = RtpengineProcess(folder, host="127.0.71.10")
+        self.other = RtpengineProcess(folder)
 
     def config(self, sessions: int) -> Config:
         given = lab.router()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cubeproxy.media.transcoders.words import Capability
 from tests.behaviour.transcoders.members import Member
 from tests.behaviour.transcoders.rows import needs, row
+from tests.waiting import until
 
 
 @needs(Capability.DRAIN)
@@ -16,3 +17,4 @@ async def test_a_call_goes_on_while_its_carrier_drains(member: Member) -> None:
         await bench.refusal()
         await call.talk()
         call.release()
+        await until(lambda: member.carried(bench) == 0)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cubeproxy.protocols.values import MediaReserved
-from tests.behaviour.transcoders.bench import until
 from tests.behaviour.transcoders.callers import converse
 from tests.behaviour.transcoders.members import Member
 from tests.behaviour.transcoders.rows import row
 from tests.media.phones import key
+from tests.waiting import until
 
 
 @row

@@ -27,3 +27,6 @@ class Addresses:
 
     def take_many(self, count: int) -> list[str]:
         return [self.take() for _ in range(count)]
+
+
+ADDRESSES = Addresses()  # of this test run
