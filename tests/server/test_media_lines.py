@@ -10,8 +10,9 @@ from unittest import mock
 
 import pytest
 
-from cubeproxy.protocols.values import ReleaseMedia
+from cubeproxy.protocols.values import PASS_THROUGH, MediaReserved, ReleaseMedia
 from tests.media import builds
+from tests.waiting import until
 
 from .media_lab import Call, Exchange, live, running
 
@@ -81,25 +82,48 @@ async def test_strangers_are_still_counted_and_not_heard() -> None:
         assert lab.service.counters(call.session)[1].strangers == 10
 
 
+async def unopened(lab: Exchange) -> Call:
+    """A call whose packets go on octet by octet, as to somebody else who has their keys."""
+    reserved = await lab.ask()
+    assert isinstance(reserved, MediaReserved), reserved
+    call = Call(lab.service, reserved, lab.station("127.0.40.3"), lab.station("127.0.40.4"))
+    call.negotiate(*(station.spec(codec=PASS_THROUGH) for station in call.stations))
+    return call
+
+
+async def say_alone(lab: Exchange, call: Call) -> None:
+    """One packet from leg 0, and no other before the worker has passed it on."""
+    before = lab.service.counters(call.session)[1].sent
+    call.stations[0].send(call.local[0])
+    await until(lambda: lab.service.counters(call.session)[1].sent > before)
+
+
+async def lose_and_find_the_core(lab: Exchange, call: Call) -> None:
+    talk_until_connected(lab, call)
+    access, core = call.stations
+    core.rtp.close()
+    for _ in range(10):
+        await say_alone(lab, call)
+    core.rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    core.rtp.bind(core.address)
+    core.send(call.local[1])
+    access.receive()
+    for number in range(50):
+        access.send(call.local[0], b"back" + bytes((number,)))
+    while core.receive().payload != b"back" + bytes((49,)):
+        pass
+    call.talk(20)
+
+
 @live
 async def test_a_peer_whose_port_is_closed_costs_nothing() -> None:
-    """Its ICMP errors reach a connected socket; the other direction goes on, and this one when the peer is back."""
+    """Its ICMP errors reach a connected socket; the other direction goes on, and this one when the peer is back.
+
+    The error of a packet that no other follows is told to the standing receive, and ends it.
+    """
     async with running() as lab:
-        call = await lab.call()
-        talk_until_connected(lab, call)
-        access, core = call.stations
-        core.rtp.close()
-        for _ in range(50):
-            access.send(call.local[0])
-        core.rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        core.rtp.bind(core.address)
-        core.send(call.local[1])
-        access.receive()
-        for number in range(50):
-            access.send(call.local[0], b"back" + bytes((number,)))
-        while core.receive().payload != b"back" + bytes((49,)):
-            pass
-        call.talk(20)
+        await lose_and_find_the_core(lab, await lab.call())
+        await lose_and_find_the_core(lab, await unopened(lab))
 
 
 @live
