@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from array import array
+from collections.abc import Callable
 from functools import cache
 
 from cubeproxy.media.codecs.base import CodecMissing, Pcm
@@ -52,85 +53,44 @@ def missing() -> str:
     return ""
 
 
-class G722Decoder:
-    """16 kHz samples, two for an octet, although RTP counts one (RFC 3551 4.5.2)."""
-
-    rate = 16_000
-
-    def __init__(self) -> None:
-        self._library = library()
-        self._state: int | None = self._library.g722_decode_init(None, G722_RATE, 0)
-        self._concealment = Concealment(self.rate)
-
-    def decode(self, payload: bytes) -> Pcm:
-        room = ctypes.create_string_buffer(4 * len(payload) + 4)
-        made = self._library.g722_decode(self._state, room, payload, len(payload))
-        pcm = array("h", room.raw[: 2 * made])
-        self._concealment.heard(pcm)
-        return pcm
-
-    def conceal(self, samples: int) -> Pcm:
-        return self._concealment.fill(samples)
-
-    def close(self) -> None:
-        state, self._state = self._state, None
-        if state:
-            self._library.g722_decode_free(state)
-
-    __del__ = close
+Work = Callable[[int | None, object, bytes, int], int]  # state, room for the result, what is to be coded, how much
+Free = Callable[[int], object]
 
 
-class G722Encoder:
-    rate = 16_000
+class _Channel:
+    """One direction's state, and spandsp's functions for it."""
 
-    def __init__(self, ptime: int) -> None:
-        self.ptime = ptime
-        self._library = library()
-        self._state: int | None = self._library.g722_encode_init(None, G722_RATE, 0)
+    state: int | None = None
 
-    def encode(self, pcm: Pcm) -> bytes:
-        room = ctypes.create_string_buffer(len(pcm))
-        made = self._library.g722_encode(self._state, room, pcm.tobytes(), len(pcm))
-        return room.raw[:made]
-
-    def close(self) -> None:
-        state, self._state = self._state, None
-        if state:
-            self._library.g722_encode_free(state)
-
-    __del__ = close
-
-
-class _G726:
-    """One direction's state."""
-
-    rate = 8000
-
-    def __init__(self, bit_rate: int) -> None:
-        self.bits = CODEWORD[bit_rate]
-        self.library = library()
-        self.state: int | None = self.library.g726_init(None, bit_rate, LINEAR, PACKING_RIGHT)
-        if not self.state:
-            raise CodecMissing("spandsp has no room for another G.726 channel")
+    def __init__(self, state: int | None, work: Work, free: Free) -> None:
+        if not state:
+            raise CodecMissing("spandsp has no room for another channel")
+        self.state = state
+        self.work = work
+        self._free = free
 
     def close(self) -> None:
         state, self.state = self.state, None
         if state:
-            self.library.g726_free(state)
+            self._free(state)
 
     def __del__(self) -> None:
         self.close()
 
 
-class G726Decoder(_G726):
-    def __init__(self, bit_rate: int) -> None:
-        super().__init__(bit_rate)
+class _Decoder(_Channel):
+    """`bits` of payload are a sample of `rate`."""
+
+    rate: int
+    bits: int
+
+    def __init__(self, state: int | None, work: Work, free: Free) -> None:
+        super().__init__(state, work, free)
         self._concealment = Concealment(self.rate)
 
     def decode(self, payload: bytes) -> Pcm:
-        samples = len(payload) * 8 // self.bits
-        room = ctypes.create_string_buffer(2 * samples + 32)
-        made = self.library.g726_decode(self.state, room, payload, len(payload))
+        room = ctypes.create_string_buffer(2 * (len(payload) * 8 // self.bits) + 32)
+        made = self.work(self.state, room, payload, len(payload))
         pcm = array("h", room.raw[: 2 * made])
         self._concealment.heard(pcm)
         return pcm
@@ -139,12 +99,51 @@ class G726Decoder(_G726):
         return self._concealment.fill(samples)
 
 
-class G726Encoder(_G726):
-    def __init__(self, bit_rate: int, ptime: int) -> None:
-        super().__init__(bit_rate)
-        self.ptime = ptime
-
+class _Encoder(_Channel):
     def encode(self, pcm: Pcm) -> bytes:
         room = ctypes.create_string_buffer(len(pcm))
-        made = self.library.g726_encode(self.state, room, pcm.tobytes(), len(pcm))
+        made = self.work(self.state, room, pcm.tobytes(), len(pcm))
         return room.raw[:made]
+
+
+class G722Decoder(_Decoder):
+    """16 kHz samples, two for an octet, although RTP counts one (RFC 3551 4.5.2)."""
+
+    rate = 16_000
+    bits = 4
+
+    def __init__(self) -> None:
+        spandsp = library()
+        super().__init__(spandsp.g722_decode_init(None, G722_RATE, 0), spandsp.g722_decode, spandsp.g722_decode_free)
+
+
+class G722Encoder(_Encoder):
+    rate = 16_000
+
+    def __init__(self, ptime: int) -> None:
+        spandsp = library()
+        super().__init__(spandsp.g722_encode_init(None, G722_RATE, 0), spandsp.g722_encode, spandsp.g722_encode_free)
+        self.ptime = ptime
+
+
+class G726Decoder(_Decoder):
+    rate = 8000
+
+    def __init__(self, bit_rate: int) -> None:
+        spandsp = library()
+        super().__init__(_g726(bit_rate), spandsp.g726_decode, spandsp.g726_free)
+        self.bits = CODEWORD[bit_rate]
+
+
+class G726Encoder(_Encoder):
+    rate = 8000
+
+    def __init__(self, bit_rate: int, ptime: int) -> None:
+        spandsp = library()
+        super().__init__(_g726(bit_rate), spandsp.g726_encode, spandsp.g726_free)
+        self.ptime = ptime
+
+
+def _g726(bit_rate: int) -> int | None:
+    state: int | None = library().g726_init(None, bit_rate, LINEAR, PACKING_RIGHT)
+    return state

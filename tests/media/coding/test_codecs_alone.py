@@ -94,6 +94,15 @@ def test_without_its_library_each_says_what_to_install(monkeypatch: pytest.Monke
         g729.missing.cache_clear()
 
 
+@pytest.mark.parametrize("name", ["g722", "g726-32"])
+def test_spandsp_without_room_for_a_channel_says_so(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for init in ("g722_decode_init", "g722_encode_init", "g726_init"):
+        monkeypatch.setattr(spandsp.library(), init, lambda *_settings: None)
+    for make in (lambda: table.decoder(codec(name)), lambda: table.encoder(codec(name), 20)):
+        with pytest.raises(CodecMissing, match="no room"):
+            make()
+
+
 def test_a_helper_that_dies_is_started_again_and_the_stream_goes_on() -> None:
     encoder, decoder = g729.G729Encoder(20), g729.G729Decoder()
     pieces = tone(8000, 1, 440).reshape(-1, 160)
