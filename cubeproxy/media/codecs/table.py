@@ -86,10 +86,13 @@ def usable() -> dict[str, str]:
 
 def load() -> None:
     """Load everything that there is and start what runs beside us, so that no packet waits for it later."""
-    if not ffmpeg.missing():
-        ffmpeg.library()
-    if not usable()["g729"]:
-        g729.helper()
+    for missing, load_it in (
+        (ffmpeg.missing, ffmpeg.library),
+        (spandsp.missing, spandsp.library),
+        (g729.missing, g729.helper),
+    ):
+        if not missing():
+            load_it()
 
 
 def decoder(codec: Codec) -> Decoder:
