@@ -7,7 +7,6 @@ no packet asks for, when `deadline` says so. While both legs speak alike, packet
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from cubeproxy.media.coding import differs
 from cubeproxy.media.coding.coder import Coder
@@ -41,9 +40,9 @@ class CodingDirection(Direction):
             self._use(None)
         elif coder is None or _form(coder.source) != _form(source) or _form(coder.sink) != _form(sink):
             self._use(None)
-            self.passes = False
+            passes, self.passes = self.passes, False
             self._use(Coder(source, sink, self.numbering.timestamp, self.source.words))
-            self.passes = source.receives and sink.sends
+            self.passes = passes
         if self.coder is not None:
             self.types = dict.fromkeys(self.coder.payload_types, sink.payload_type)
 
@@ -126,9 +125,6 @@ class CodingSession(Session):
         return first, second
 
 
-def _form(spec: StreamSpec) -> StreamSpec:
+def _form(spec: StreamSpec) -> tuple[object, ...]:
     """What a coder depends on."""
-    return replace(
-        spec, remote=None, remote_rtcp=None, send_key=None, receive_key=None,
-        sends=True, receives=True, latch=False, joins=False,
-    )  # fmt: skip
+    return spec.codec, spec.payload_type, spec.dtmf_payload_type, spec.ptime
