@@ -29,11 +29,9 @@ from cubeproxy.media.leg import Leg, same_key
 from cubeproxy.media.numbering import Numbering
 from cubeproxy.media.reports import Reporter
 from cubeproxy.protocols.errors import LocalProtocolError, RemoteProtocolError
-from cubeproxy.protocols.rtp import HEADER, Kind, classify, payload_span
+from cubeproxy.protocols.rtp import COMFORT_NOISE, HEADER, Kind, classify, payload_span
 from cubeproxy.protocols.suites import MasterKey
 from cubeproxy.protocols.values import PASS_THROUGH, Address, StreamSpec
-
-COMFORT_NOISE = 13  # static, RFC 3389: goes through when both legs have an 8 kHz codec
 
 Specs = tuple[StreamSpec | None, StreamSpec | None]
 
@@ -256,7 +254,7 @@ def _types(source: StreamSpec | None, sink: StreamSpec | None) -> dict[int, int]
     types = {source.payload_type: sink.payload_type}
     if source.dtmf_payload_type is not None and sink.dtmf_payload_type is not None:
         types[source.dtmf_payload_type] = sink.dtmf_payload_type
-    if source.codec.clock == sink.codec.clock == 8000:
+    if source.codec.clock == sink.codec.clock == 8000:  # the clock of comfort noise
         types.setdefault(COMFORT_NOISE, COMFORT_NOISE)
     return types
 

@@ -156,7 +156,7 @@ class Reporter:
 
     def _heard(self, report: SenderReport, now: float) -> None:
         if self._inbound.source is None or report.ssrc == self._inbound.source:
-            self._last_sr = (report.ssrc, report.ntp >> 16 & MASK32, now)
+            self._last_sr = (report.ssrc, _middle(report.ntp), now)
 
     def _reported(self, block: ReportBlock, now: float) -> None:
         words = self.leg.words

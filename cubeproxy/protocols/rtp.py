@@ -14,6 +14,7 @@ from cubeproxy.protocols.errors import RemoteProtocolError
 HEADER = struct.Struct("!BBHII")  # V/P/X/CC, M/PT, sequence, timestamp, SSRC
 HEADER_OCTETS = 12
 STUN_COOKIE = b"\x21\x12\xa4\x42"
+COMFORT_NOISE = 13  # static payload type (RFC 3389); its first octet is the level in -dBov
 
 
 class Kind(IntEnum):

@@ -12,12 +12,13 @@ from collections.abc import Iterable
 from cubeproxy.media.codecs import ffmpeg, table
 from cubeproxy.media.codecs.base import Pcm, silence
 from cubeproxy.media.coding.events import EventSpeaker, Open
-from cubeproxy.media.coding.noise import COMFORT_NOISE, NOISY, Noise, descriptor
+from cubeproxy.media.coding.noise import NOISY, Noise, descriptor
 from cubeproxy.media.coding.order import Order, Packet
 from cubeproxy.media.coding.speaker import Out, Speaker
 from cubeproxy.media.coding.tones import Generator, Held, Listener, Part, Pressed, event_of
 from cubeproxy.media.counters import MALFORMED, Words
 from cubeproxy.protocols.errors import RemoteProtocolError
+from cubeproxy.protocols.rtp import COMFORT_NOISE
 from cubeproxy.protocols.telephone_event import DIGITS, MAX_DURATION, Ended, EventReceiver, Started, TelephoneEvent
 from cubeproxy.protocols.values import StreamSpec
 

@@ -10,7 +10,6 @@ from operator import mul
 from cubeproxy.media.codecs.base import Pcm
 from cubeproxy.protocols.values import Codec
 
-COMFORT_NOISE = 13  # static payload type; its first octet is the level in -dBov
 NOISY = 80  # samples that a G.729 silence descriptor becomes
 QUIETEST = 127
 
