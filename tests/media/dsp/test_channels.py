@@ -291,7 +291,9 @@ ASKED = st.one_of(
 @given(st.lists(ASKED, max_size=40))
 @settings(max_examples=150)
 def test_every_session_that_was_reserved_is_released_or_lost(asked: list[Any]) -> None:
-    channels, waiting, held, sessions = made(), [], set(), 0
+    channels, sessions = made(), 0
+    waiting: list[int] = []
+    held: set[int] = set()
     for one in [*asked, *(["reserve"] * 20)]:
         if not isinstance(one, str):
             out = channels.receive(one)
