@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from cubeproxy.media.transcoders.ng_engine import EngineSettings
 from cubeproxy.media.transcoders.pool import Effect, TranscoderPool
@@ -12,18 +12,8 @@ from cubeproxy.protocols.ng.bencode import Value, encode
 from cubeproxy.protocols.ng.messages import read_request
 from cubeproxy.protocols.sdp.build import describe
 from cubeproxy.protocols.sdp.session import SessionDescription
-from cubeproxy.protocols.values import (
-    Event,
-    MediaEvent,
-    MediaRefused,
-    MediaReserved,
-    Need,
-    ReleaseMedia,
-    ReserveMedia,
-    StreamSpec,
-    UpdateMedia,
-)
-from tests.media.transcoders.scene import CLEAR, LOCAL, SECURE
+from cubeproxy.protocols.values import StreamSpec
+from tests.media.transcoders.scene import Border
 
 INSIDE = "203.0.113.1"
 UNKNOWN = {b"result": b"error", b"error-reason": b"Unknown call-id"}
@@ -96,47 +86,23 @@ class FakeEngine:
         return found.decode()
 
 
-class NgBox:
-    """`events` is what the border heard; `hops` are the media sessions with their last update."""
+class NgBox(Border):
+    """A pool with rtpengines."""
 
     def __init__(self, *settings: str) -> None:
         found = [EngineSettings.parse(text) for text in settings or ("203.0.113.9:2223",)]
         self.engines = [FakeEngine(engine.control[0]) for engine in found]
         self.member = Rtpengines(found, INSIDE)
-        self.pool = TranscoderPool([self.member])
-        self.events: list[MediaEvent] = []
-        self.told: list[Event] = []
-        self.hops: dict[int, tuple[StreamSpec | None, StreamSpec | None]] = {}
-        self.now = 100.0
+        super().__init__(TranscoderPool([self.member]), now=100.0)
         self.loses = 0  # so many of the next datagrams to engines are lost
         self.sent = 0
-        self._tickets = 0
         self.run(self.pool.timeout(self.now))
-
-    def reserve(self) -> int:
-        self._tickets += 1
-        self.run(self.pool.receive(ReserveMedia(self._tickets, "call", LOCAL, Need.TRANSCODER), self.now))
-        answer = self.events[-1]
-        return answer.session if isinstance(answer, MediaReserved) else 0
-
-    def update(self, session: int, *legs: StreamSpec | None) -> None:
-        first, second = legs or (SECURE, CLEAR)
-        self.run(self.pool.receive(UpdateMedia(session, (first, second)), self.now))
-
-    def release(self, session: int) -> None:
-        self.run(self.pool.receive(ReleaseMedia(session), self.now))
 
     def call(self, *legs: StreamSpec | None) -> int:
         session = self.reserve()
         assert session
         self.update(session, *legs)
         return session
-
-    @property
-    def refusal(self) -> tuple[str, str]:
-        answer = self.events[-1]
-        assert isinstance(answer, MediaRefused)
-        return answer.cause, answer.text
 
     def ring(self, times: int = 1) -> None:
         for _ in range(times):
@@ -150,24 +116,12 @@ class NgBox:
             self.ring()
         self.now = at
 
-    def run(self, effects: Sequence[Effect]) -> None:
-        for effect in effects:
-            match effect:
-                case ReserveMedia(ticket, _call, local, _need):
-                    session = max(self.hops, default=100) + 1
-                    self.hops[session] = (None, None)
-                    ports = ((local[0], 16000 + 2 * session), (local[1], 18000 + 2 * session))
-                    self.run(self.pool.inner(MediaReserved(ticket, session, ports), self.now))
-                case UpdateMedia(session, legs):
-                    self.hops[session] = legs
-                case ReleaseMedia(session):
-                    del self.hops[session]
-                case NgSend(engine, datagram):
-                    self._deliver(engine, datagram)
-                case Event():
-                    self.told.append(effect)
-                case MediaReserved() | MediaRefused() | _:
-                    self.events.append(effect)  # type: ignore[arg-type]
+    def carry_out(self, effect: Effect) -> None:
+        match effect:
+            case NgSend(engine, datagram):
+                self._deliver(engine, datagram)
+            case _:
+                super().carry_out(effect)
 
     def _deliver(self, engine: int, datagram: bytes) -> None:
         self.sent += 1

@@ -109,25 +109,21 @@ class FakeFarm:
         return out
 
 
-class Box:
-    """`events` is what the border heard; `hops` are the media sessions with their last update."""
+class Border:
+    """The border's side of a pool, and a media service that says yes.
 
-    def __init__(self, given: Config | None = None) -> None:
-        self.config = given or config()
-        self.pool = TranscoderPool(members_of(self.config))
+    `events` is what the border heard; `hops` are the media sessions with their last update.
+    """
+
+    def __init__(self, pool: TranscoderPool, now: float = 0.0) -> None:
+        self.pool = pool
         self.events: list[MediaEvent] = []
         self.told: list[Event] = []
         self.hops: dict[int, tuple[StreamSpec | None, StreamSpec | None]] = {}
         self.local: dict[int, tuple[str, str]] = {}
         self.needs: list[Need] = []
-        self.farms: dict[int, FakeFarm] = {}
-        self.framers: dict[int, Framer] = {}
-        self.wire: list[tuple[bool, bytes]] = []  # whether the call manager spoke, and what
-        self.now = 0.0
-        self.refuse = False
+        self.now = now
         self._tickets = 0
-
-    # the border
 
     def reserve(self) -> int:
         """The session, or 0 when it is refused."""
@@ -149,33 +145,51 @@ class Box:
         assert isinstance(answer, MediaRefused)
         return answer.cause, answer.text
 
-    # the media service
-
     def run(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
-            match effect:
-                case ReserveMedia(ticket) if self.refuse:
-                    self.run(self.pool.inner(MediaRefused(ticket, "no-ports", "none left"), self.now))
-                case ReserveMedia(ticket, _call, local, need):
-                    self.needs.append(need)
-                    session = max(self.local, default=100) + 1
-                    self.hops[session], self.local[session] = (None, None), local
-                    ports = ((local[0], 16000 + 2 * session), (local[1], 18000 + 2 * session))
-                    self.run(self.pool.inner(MediaReserved(ticket, session, ports), self.now))
-                case UpdateMedia(session, legs):
-                    self.hops[session] = legs
-                case ReleaseMedia(session):
-                    del self.hops[session]
-                case SccpSend(connection, message, version):
-                    self._to_farm(connection, encode(message, version))
-                case SccpClose(connection):
-                    self.lose(connection, "closed by us")
-                case Event():
-                    self.told.append(effect)
-                case NgSend():
-                    raise AssertionError("there is no rtpengine here")
-                case _:
-                    self.events.append(effect)
+            self.carry_out(effect)
+
+    def carry_out(self, effect: Effect) -> None:
+        match effect:
+            case ReserveMedia(ticket, _call, local, need):
+                self.needs.append(need)
+                session = max(self.local, default=100) + 1
+                self.hops[session], self.local[session] = (None, None), local
+                ports = ((local[0], 16000 + 2 * session), (local[1], 18000 + 2 * session))
+                self.run(self.pool.inner(MediaReserved(ticket, session, ports), self.now))
+            case UpdateMedia(session, legs):
+                self.hops[session] = legs
+            case ReleaseMedia(session):
+                del self.hops[session]
+            case Event():
+                self.told.append(effect)
+            case SccpSend() | SccpClose() | NgSend():
+                raise AssertionError("there is no such transcoder here")
+            case _:
+                self.events.append(effect)
+
+
+class Box(Border):
+    """A pool with farms."""
+
+    def __init__(self, given: Config | None = None) -> None:
+        self.config = given or config()
+        super().__init__(TranscoderPool(members_of(self.config)))
+        self.farms: dict[int, FakeFarm] = {}
+        self.framers: dict[int, Framer] = {}
+        self.wire: list[tuple[bool, bytes]] = []  # whether the call manager spoke, and what
+        self.refuse = False
+
+    def carry_out(self, effect: Effect) -> None:
+        match effect:
+            case ReserveMedia(ticket) if self.refuse:
+                self.run(self.pool.inner(MediaRefused(ticket, "no-ports", "none left"), self.now))
+            case SccpSend(connection, message, version):
+                self._to_farm(connection, encode(message, version))
+            case SccpClose(connection):
+                self.lose(connection, "closed by us")
+            case _:
+                super().carry_out(effect)
 
     def lose_hop(self, session: int) -> None:
         del self.hops[session]
