@@ -17,7 +17,6 @@ from cubeproxy.border.new_keys import NewKeys
 from cubeproxy.border.offer_answer import State as Exchange
 from cubeproxy.border.phases import Input as CallInput
 from cubeproxy.border.phases import State as CallState
-from cubeproxy.protocols import entropy
 from cubeproxy.protocols.errors import RemoteProtocolError
 from cubeproxy.protocols.sip.dialog import Dialog, DialogState
 from cubeproxy.protocols.sip.layer import ClientKey
@@ -122,7 +121,7 @@ class Renewal:
     def _glare_pause(self) -> float:
         """RFC 3261 14.1: 2.1 to 4 s for who made the Call-ID, up to 2 s for the other, in steps of 10 ms."""
         least, steps = (2.1, 190) if self._index == 1 else (0.0, 200)
-        return least + int.from_bytes(entropy.take(2), "big") % (steps + 1) / 100
+        return least + int.from_bytes(self._call.calls.octets(2), "big") % (steps + 1) / 100
 
     # for the actions
 

@@ -144,6 +144,9 @@ TABLES = (
         "tests.border.test_delayed_offer",
         "tests.border.test_srtp_policy",
         "tests.border.test_new_keys",
+        "tests.border.test_new_keys_cross_others",
+        "tests.border.test_new_keys_interrupted",
+        "tests.border.test_no_new_keys",
         equivalent={
             "GIVING_UP CALLED_BYE does hang_up_unacknowledged": "media is back and the called leg's dialog has ended: "
             "nothing is left of it but the 200",
@@ -153,6 +156,9 @@ TABLES = (
     Held(
         "cubeproxy.border.renewal.TRANSITIONS",
         "tests.border.test_new_keys",
+        "tests.border.test_new_keys_cross_others",
+        "tests.border.test_new_keys_interrupted",
+        "tests.border.test_no_new_keys",
         equivalent={
             "* TOLD to *": _LET_GO,
             "* CLOSE to *": _LET_GO,
