@@ -51,7 +51,7 @@ def test_a_phone_that_says_nothing() -> None:
 def test_one_that_crosses_us_for_ever() -> None:
     scene = Scene()
     phone, node = answered(scene)
-    scene.border.calls.octets = lambda count: bytes(count)  # the shortest pause each time: none ends as the limit does
+    scene.border.calls.octets = lambda count: b"\0" * count  # the shortest pause each time
     moved(scene)
     for _ in range(10):
         if isinstance(scene.sent[0].message, Request) and scene.sent[0].message.method == "BYE":
