@@ -24,7 +24,7 @@ from cubeproxy.border.phases import Input, State
 from cubeproxy.border.plan import Peer, Plan
 from cubeproxy.border.registrations import Registrations
 from cubeproxy.border.routing import Router
-from cubeproxy.border.session_timer import Timer, refresh_deadline
+from cubeproxy.border.session_timer import Timer
 from cubeproxy.border.user import TransactionUser, name_of
 from cubeproxy.protocols import entropy
 from cubeproxy.protocols.errors import RemoteProtocolError
@@ -235,12 +235,11 @@ class Calls:
     def watch_session(self, call: Call, response: Response, asker: int, now: float) -> None:
         """Session timer (RFC 4028), by a 2xx to leg `asker`: the peers refresh, we end what nobody refreshes."""
         call.timer = Timer.of(response, asker, now)
-        deadline = refresh_deadline(response, now)
-        if deadline is None:
+        if call.timer is None:
             self.user.alarms.cancel((call, "session"))
         else:
             self.user.alarms.set(
-                (call, "session"), deadline, lambda then: call.receive(Input.LIMIT, "session-expired", then)
+                (call, "session"), call.timer.deadline, lambda then: call.receive(Input.LIMIT, "session-expired", then)
             )
 
     def connected(self, call: Call) -> None:

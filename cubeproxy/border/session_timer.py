@@ -15,8 +15,6 @@ LEAST = 90  # s, of an interval
 GRACE = 5.0  # s after the session interval, so that an end that is still there acts first (RFC 4028 10)
 
 _INTERVAL = re.compile(r"\s*([0-9]{1,9})\s*(?:;.*)?", re.ASCII | re.DOTALL)
-
-
 _REFRESHER = re.compile(r";\s*refresher\s*=\s*(uac|uas)\b", re.ASCII | re.IGNORECASE)
 
 
@@ -39,6 +37,11 @@ class Timer:
         uas = refresher is not None and refresher[1].lower() == "uas"
         return cls(interval, 1 - asker if uas else asker, now + interval)
 
+    @property
+    def deadline(self) -> float:
+        """When a session that nobody has refreshed ends."""
+        return self.until + GRACE
+
     def header(self, leg: int, now: float) -> str:
         """Session-Expires of a re-INVITE of our own to the peer of a leg: without it the peer would drop the timer.
 
@@ -48,9 +51,3 @@ class Timer:
         if self.refresher == leg:
             return f"{max(LEAST, int(self.until - now))};refresher=uas"
         return f"{self.interval};refresher=uac"
-
-
-def refresh_deadline(response: Response, now: float) -> float | None:
-    """When a session that is not refreshed ends, by the 2xx that set its interval; None without a timer."""
-    match = _INTERVAL.fullmatch(response.headers.get("Session-Expires") or "")
-    return now + int(match[1]) + GRACE if match else None
