@@ -184,7 +184,19 @@ class TestStream:
         media, _ = stream("a=rtpmap:0 L16/44100/2", "a=rtpmap:96 opus/48000/2", m="audio 4000 RTP/AVP 0 96")
         assert media.codecs() == [(0, Codec("l16", 44100, 2)), (96, Codec("opus", 48000, 2))]
 
-    @pytest.mark.parametrize("value", ["0 PCMU", "0 PCMU/", "0 PCMU/x", "0 PCMU/0", "0 /8000", "0 PCMU/8000/1/1"])
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "0 PCMU",
+            "0 PCMU/",
+            "0 PCMU/x",
+            "0 PCMU/0",
+            "0 /8000",
+            "0 PCMU/8000/1/1",
+            f"0 {'P' * 75}/80000",
+            f"0 PCMU/8000{' ' * 80}x",
+        ],
+    )
     def test_a_bad_rtpmap_makes_the_payload_type_unknown(self, value: str) -> None:
         media, _ = stream(f"a=rtpmap:{value}")
         assert media.codecs() == []

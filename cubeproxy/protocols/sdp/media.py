@@ -224,7 +224,9 @@ class Media(Section):
 
 def _codec(payload_type: int, text: str | None) -> Codec | None:
     """The codec by the text of an rtpmap, by the static table when there is none."""
-    return STATIC_PAYLOAD_TYPES.get(payload_type) if text is None else _named(text[:_LONGEST_RTPMAP])
+    if text is None:
+        return STATIC_PAYLOAD_TYPES.get(payload_type)
+    return _named(text) if len(text) <= _LONGEST_RTPMAP else None
 
 
 @lru_cache(256)
