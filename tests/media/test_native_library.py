@@ -109,6 +109,8 @@ def _act(path: str, backend: str) -> None:
     ours.send(encode(Shutdown()))
     thread.join(10)
     assert not thread.is_alive()
+    while ours.recv(MAX_MESSAGE):  # until its end of the seam is closed
+        pass
     with pytest.raises(LocalProtocolError, match="served already"):
         engine.serve(-1, backend)
     same = signal.getsignal(signal.SIGTERM) == before

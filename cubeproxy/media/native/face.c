@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bytes.h"
 #include "crypto.h"
@@ -105,8 +106,10 @@ const char *engine_serve(int seam, const char *backend, unsigned wait)
     worker_init(&worker, seam, wait);
     worker.lodger = 1;
     worker.backend = strcmp(backend, "epoll") ? &uring_backend : &epoll_backend;
-    if (!worker.backend->start(&worker, why, sizeof why))
-        return why;
-    worker_run(&worker);
-    return NULL;
+    const char *refusal = worker.backend->start(&worker, why, sizeof why) ? NULL : why;
+    if (!refusal)
+        worker_run(&worker);
+    if (!worker.orphaned)
+        close(seam); /* a process that ends does this for the other face */
+    return refusal;
 }
