@@ -11,12 +11,12 @@ from pathlib import Path
 
 from cubelab.pki.lab import Lab, init_lab
 from tests.interop.programs.addresses import Addresses
-from tests.interop.programs.audio import FRAME, judge, write_tone
+from tests.interop.programs.audio import FRAME, assert_tone, judge, write_tone
 from tests.interop.programs.baresip import Account, Baresip
 from tests.interop.programs.cubeproxy import Cubeproxy
 from tests.interop.programs.kamailio import Kamailio, TlsFiles
 from tests.interop.programs.linphone import Linphone, LinphoneAccount
-from tests.interop.programs.process import free_ports
+from tests.interop.programs.process import free_ports, running, until
 
 DEVICES = ("SEP001122334455", "SEP001122334466")
 CONFIGS = Path(__file__).parents[2] / "lab" / "configs"
@@ -25,6 +25,8 @@ SIP, SIPS = 5060, 5061
 UDP, TLS = "udp", "tls"
 PHONE, CORE = 440, 1000  # Hz, who says which tone
 TALK = 2.0  # s of it that a recording must hold
+
+Phone = Baresip | Linphone
 
 
 @dataclass(slots=True)
@@ -81,12 +83,12 @@ class BorderLab:
             tls = TlsFiles(own.certificate, own.key, self.authority)
         return Kamailio(self.folder / f"core-{node}", host, port=SIP, tls_port=SIPS, password=PASSWORD, tls=tls)
 
-    def core_phone(self, user: str, hertz: int) -> Baresip:
+    def core_phone(self, user: str, hertz: int, codecs: str = "pcmu") -> Baresip:
         """A phone that registers with the core itself: RTP over UDP, or SRTP over TLS."""
         secure = self.core_transport == TLS
         registrar = f"{self.places.publisher}:{SIPS if secure else SIP}"
         encryption = "srtp-mand" if secure else ""
-        account = Account(user, registrar, self.core_transport, user, PASSWORD, encryption, register=60)
+        account = Account(user, registrar, self.core_transport, user, PASSWORD, encryption, register=60, codecs=codecs)
         return self._baresip(f"core-{user}", account, hertz, DEVICES[1])
 
     def access_baresip(self, user: str, hertz: int, device: str = DEVICES[0], codecs: str = "pcmu") -> Baresip:
@@ -105,6 +107,37 @@ class BorderLab:
             key=identity.key,
             authority=self.authority,
         )
+
+    def phone_calls_core(self, proxy: Cubeproxy, callee: Baresip, phone: Phone) -> None:
+        """A call from outside, from registration to hang-up; each hears the other's tone."""
+        with running(self.core(), proxy, callee, phone):
+            callee.wait_registered()
+            phone.wait_registered()
+            phone.dial(f"sip:{callee.account.user}@{self.domain}")
+            callee.wait_established()
+            phone.wait_established()
+            until("the core hears the phone", lambda: hears(callee, PHONE), log=proxy.log)
+            phone.hang_up()
+            callee.wait_closed()
+        assert_tone(callee.heard, PHONE, TALK)
+        assert_tone(phone.heard, CORE, TALK)
+
+    def core_calls_phone(self, proxy: Cubeproxy, caller: Baresip, phone: Phone) -> None:
+        """A call from inside, from registration to hang-up; each hears the other's tone."""
+        with running(self.core(), proxy, caller, phone):
+            caller.wait_registered()
+            phone.wait_registered()
+            caller.dial(f"sip:{phone.account.user}@{caller.account.registrar}")
+            if isinstance(phone, Linphone):
+                phone.wait_ringing()
+                phone.answer()
+            caller.wait_established()
+            phone.wait_established()
+            until("the core hears the phone", lambda: hears(caller, PHONE), log=proxy.log)
+            caller.hang_up()
+            phone.wait_closed()
+        assert_tone(caller.heard, PHONE, TALK)
+        assert_tone(phone.heard, CORE, TALK)
 
     def _baresip(self, name: str, account: Account, hertz: int, device: str) -> Baresip:
         identity = self.pki.phones[device]

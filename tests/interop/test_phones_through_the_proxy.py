@@ -11,14 +11,10 @@ from pathlib import Path
 import pytest
 
 from cubelab.pki.lab import Lab
-from tests.interop.border_lab import CORE, PHONE, TALK, TLS, UDP, BorderLab, Places, hears
+from tests.interop.border_lab import CORE, PHONE, TALK, TLS, UDP, BorderLab, Phone, Places, hears
 from tests.interop.programs.audio import assert_tone
-from tests.interop.programs.baresip import Baresip
-from tests.interop.programs.linphone import Linphone
 from tests.interop.programs.process import running, until
 from tests.interop.programs.sipp import TONE, Sipp
-
-Phone = Baresip | Linphone
 
 
 @pytest.fixture
@@ -39,38 +35,13 @@ phones = pytest.mark.parametrize("kind", ["baresip", "linphonec"])
 @cores
 @phones
 def test_a_phone_outside_calls_the_core(lab: BorderLab, kind: str) -> None:
-    core, proxy, callee, phone = lab.core(), lab.proxy(), lab.core_phone("2001", CORE), access_phone(lab, kind)
-    with running(core, proxy, callee, phone):
-        callee.wait_registered()
-        phone.wait_registered()
-        phone.dial(f"sip:2001@{lab.domain}")
-        callee.wait_established()
-        phone.wait_established()
-        until("the core hears the phone", lambda: hears(callee, PHONE), log=proxy.log)
-        phone.hang_up()
-        callee.wait_closed()
-    assert_tone(callee.heard, PHONE, TALK)
-    assert_tone(phone.heard, CORE, TALK)
+    lab.phone_calls_core(lab.proxy(), lab.core_phone("2001", CORE), access_phone(lab, kind))
 
 
 @cores
 @phones
 def test_the_core_calls_a_phone_outside(lab: BorderLab, kind: str) -> None:
-    core, proxy, caller, phone = lab.core(), lab.proxy(), lab.core_phone("2001", CORE), access_phone(lab, kind)
-    with running(core, proxy, caller, phone):
-        caller.wait_registered()
-        phone.wait_registered()
-        caller.dial(f"sip:1001@{caller.account.registrar}")
-        if isinstance(phone, Linphone):
-            phone.wait_ringing()
-            phone.answer()
-        caller.wait_established()
-        phone.wait_established()
-        until("the core hears the phone", lambda: hears(caller, PHONE), log=proxy.log)
-        caller.hang_up()
-        phone.wait_closed()
-    assert_tone(caller.heard, PHONE, TALK)
-    assert_tone(phone.heard, CORE, TALK)
+    lab.core_calls_phone(lab.proxy(), lab.core_phone("2001", CORE), access_phone(lab, kind))
 
 
 def test_a_phone_outside_calls_an_echoing_sipp(lab: BorderLab) -> None:

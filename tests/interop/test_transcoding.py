@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 
 from cubelab.pki.lab import Lab
-from tests.interop.border_lab import CORE, PHONE, TALK, UDP, BorderLab, Places, configuration, hears
-from tests.interop.programs.audio import assert_tone
-from tests.interop.programs.process import running, until
+from tests.interop.border_lab import CORE, PHONE, UDP, BorderLab, Places, configuration
 
 PROFILE = """\
 dspfarm profile 1 transcode security
@@ -51,33 +49,11 @@ def lab(pki: tuple[Places, Lab], folder: Path) -> BorderLab:
 
 @codecs
 def test_a_phone_with_another_codec_calls_the_core(lab: BorderLab, codec: str, named: str) -> None:
-    core, proxy, callee = lab.core(), lab.proxy(text=transcoding(codec)), lab.core_phone("2001", CORE)
     phone = lab.access_baresip("1001", PHONE, codecs=named)
-    with running(core, proxy, callee, phone):
-        callee.wait_registered()
-        phone.wait_registered()
-        phone.dial(f"sip:2001@{lab.domain}")
-        callee.wait_established()
-        phone.wait_established()
-        until("the core hears the phone", lambda: hears(callee, PHONE), log=proxy.log)
-        phone.hang_up()
-        callee.wait_closed()
-    assert_tone(callee.heard, PHONE, TALK)
-    assert_tone(phone.heard, CORE, TALK)
+    lab.phone_calls_core(lab.proxy(text=transcoding(codec)), lab.core_phone("2001", CORE), phone)
 
 
 @codecs
 def test_the_core_calls_a_phone_with_another_codec(lab: BorderLab, codec: str, named: str) -> None:
-    core, proxy, caller = lab.core(), lab.proxy(text=transcoding(codec)), lab.core_phone("2001", CORE)
     phone = lab.access_baresip("1001", PHONE, codecs=named)
-    with running(core, proxy, caller, phone):
-        caller.wait_registered()
-        phone.wait_registered()
-        caller.dial(f"sip:1001@{caller.account.registrar}")
-        caller.wait_established()
-        phone.wait_established()
-        until("the core hears the phone", lambda: hears(caller, PHONE), log=proxy.log)
-        caller.hang_up()
-        phone.wait_closed()
-    assert_tone(caller.heard, PHONE, TALK)
-    assert_tone(phone.heard, CORE, TALK)
+    lab.core_calls_phone(lab.proxy(text=transcoding(codec)), lab.core_phone("2001", CORE), phone)

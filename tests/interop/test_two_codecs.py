@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cubelab.pki.lab import Lab
-from tests.interop.border_lab import CORE, PHONE, SIPS, TALK, UDP, BorderLab, Places, configuration, hears
-from tests.interop.programs.audio import assert_tone
-from tests.interop.programs.baresip import Baresip
-from tests.interop.programs.cubeproxy import Cubeproxy
-from tests.interop.programs.process import running, until
+from tests.interop.border_lab import CORE, PHONE, UDP, BorderLab, Places, configuration
 
 PROFILE = """\
 dspfarm profile 1 transcode universal security
@@ -35,26 +30,8 @@ def configured(codec: str) -> str:
     return text.replace("voice class uri ACC sip\n", PROFILE + "voice class uri ACC sip\n", 1)
 
 
-def core_phone(lab: BorderLab, codec: str) -> Baresip:
-    """Registered with the core, and knows one codec."""
-    phone = lab.core_phone("2001", CORE)
-    return Baresip(lab.folder / f"core-{codec}", replace(phone.account, codecs=codec), tone=CORE)
-
-
 @pytest.mark.parametrize(("ios", "codec"), [("g711alaw", "pcma"), ("g722-64", "g722")])
 def test_a_transcoder_stands_between_them(pki: tuple[Places, Lab], folder: Path, ios: str, codec: str) -> None:
     lab = BorderLab(*pki, folder, UDP)
-    access = (lab.places.access, SIPS)
-    proxy = Cubeproxy(folder / "proxy", configured(ios), lab.pki.nvram, lab.places.map, access)
-    core, callee, phone = lab.core(), core_phone(lab, codec), lab.access_baresip("1001", PHONE)
-    with running(core, proxy, callee, phone):
-        callee.wait_registered()
-        phone.wait_registered()
-        phone.dial(f"sip:2001@{lab.domain}")
-        callee.wait_established()
-        phone.wait_established()
-        until("the core hears the phone", lambda: hears(callee, PHONE), log=proxy.log)
-        phone.hang_up()
-        callee.wait_closed()
-    assert_tone(callee.heard, PHONE, TALK)
-    assert_tone(phone.heard, CORE, TALK)
+    callee = lab.core_phone("2001", CORE, codecs=codec)
+    lab.phone_calls_core(lab.proxy(text=configured(ios)), callee, lab.access_baresip("1001", PHONE))
