@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "bytes.h"
@@ -109,7 +110,9 @@ const char *engine_serve(int seam, const char *backend, unsigned wait)
     const char *refusal = worker.backend->start(&worker, why, sizeof why) ? NULL : why;
     if (!refusal)
         worker_run(&worker);
-    if (!worker.orphaned)
-        close(seam); /* a process that ends does this for the other face */
+    if (!worker.orphaned) { /* a process that ends does this for the other face */
+        shutdown(seam, SHUT_RDWR); /* a ring may still hold the socket */
+        close(seam);
+    }
     return refusal;
 }
