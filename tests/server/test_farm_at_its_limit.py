@@ -10,21 +10,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from cubeproxy.media.dsp.capacity import find_module
-from cubeproxy.protocols.sccp.session import State
-from cubeproxy.protocols.values import MediaRefused, MediaReserved
+from cubeproxy.protocols.values import MediaReserved
 from cubeproxy.server.dsp_farm import Registration
-from cubeproxy.server.eventlog import EventLog
-from cubeproxy.server.farm_plan import plans
 from tests.server import soak_record
-from tests.server.media_lab import PATIENCE, Station, live
-from tests.server.test_transcoding import Box, Nowhere, registered, router, running
+from tests.server.farm_limit import FRAME, LAG, MOST_LOST, SECONDS, full, largest_module
+from tests.server.media_lab import Station, live
+from tests.server.test_transcoding import Box
 
 SESSIONS = 192
-SECONDS = 60
-FRAME = 0.02  # s
-MOST_LOST = 0.001
-LAG = 4.0  # s that packets may be late at the end, on a machine that does other things
 
 
 @dataclass
@@ -81,14 +74,7 @@ def _word(call: int, leg: int) -> bytes:
 async def fill(box: Box) -> Speakers:
     """As many calls as there is room for, all of them running."""
     calls = [await box.call() for _ in range(SESSIONS)]
-    refused = await box.reserve()
-    assert isinstance(refused, MediaRefused)
-    assert refused.cause == "pool-full"
-    farms = box.service.pool.farms
-    assert farms is not None
-    async with asyncio.timeout(PATIENCE):
-        while any(one.machine.state is not State.RUNNING for one in farms.sessions.values()):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    await full(box)
     return Speakers(calls)
 
 
@@ -129,29 +115,15 @@ def record(measured: Speakers, meter: soak_record.Meter, engine: str) -> None:
 @pytest.mark.soak
 @live
 async def test_the_largest_module_carries_its_secure_sessions() -> None:
-    given = router(maximum_sessions=500)
-    assert given.telephony is not None
-    given.telephony.sdspfarm_transcode_sessions = 256
-    given.voice.rtp_ports = (22000, 24999)
-    async with running(given) as box:
-        (plan,) = plans(given, find_module("PVDM3-256"))
-        assert plan.sessions == SESSIONS
-        registration = Registration(
-            plan, EventLog(Nowhere(), clock=asyncio.get_running_loop().time), ports=(25000, 26999)
-        )
-        try:
-            await registration.start()
-            await registered(registration)
-            speakers = await fill(box)
-            await asyncio.to_thread(speakers.run, 0.5)  # whatever the first packets cost
-            measured = Speakers(speakers.calls)
-            meter = soak_record.Meter(processes(box, registration))
-            meter.start()
-            await asyncio.to_thread(measured.run, SECONDS)
-            meter.stop()
-            engine = box.service.describe()
-        finally:
-            await registration.stop()
+    async with largest_module(SESSIONS) as (box, registration):
+        speakers = await fill(box)
+        await asyncio.to_thread(speakers.run, 0.5)  # whatever the first packets cost
+        measured = Speakers(speakers.calls)
+        meter = soak_record.Meter(processes(box, registration))
+        meter.start()
+        await asyncio.to_thread(measured.run, SECONDS)
+        meter.stop()
+        engine = box.service.describe()
     assert len(measured.heard) == 2 * SESSIONS
     assert measured.wrong == 0
     assert measured.worst <= MOST_LOST

@@ -12,26 +12,19 @@ import numpy as np
 import pytest
 
 from cubeproxy.media.codecs import table
-from cubeproxy.media.dsp.capacity import find_module
-from cubeproxy.protocols.sccp.session import State
-from cubeproxy.protocols.values import Codec, MediaRefused, MediaReserved, UpdateMedia
+from cubeproxy.protocols.values import Codec, MediaReserved, UpdateMedia
 from cubeproxy.server.dsp_farm import Registration
-from cubeproxy.server.eventlog import EventLog
-from cubeproxy.server.farm_plan import plans
 from tests.media.coding.ends import judge
 from tests.media.coding.signals import pcm, peak_of, tone
 from tests.media.phones import key
 from tests.server import soak_record
-from tests.server.media_lab import PATIENCE, Station, live
-from tests.server.test_transcoding import Box, Nowhere, registered, router, running
+from tests.server.farm_limit import FRAME, LAG, MOST_LOST, SECONDS, full, largest_module
+from tests.server.media_lab import Station, live
+from tests.server.test_transcoding import Box
 
 SESSIONS = 60
-SECONDS = 60
-FRAME = 0.02  # s
 PACKETS = 50  # a second
 WARMING = 1  # s before, for whatever the first packets cost
-MOST_LOST = 0.001
-LAG = 4.0  # s that packets may be late at the end, on a machine that does other things
 CORES = 2
 G729, PCMU = Codec("g729", 8000), Codec("pcmu", 8000)
 CODECS = (G729, PCMU)  # of leg 0 and leg 1
@@ -138,14 +131,7 @@ async def fill(box: Box) -> Ends:
         legs = phones[0].spec(codec=G729, payload_type=18), phones[1].spec(codec=PCMU)
         box.service.handle(UpdateMedia(reserved.session, legs))
         calls.append((reserved, phones))
-    refused = await box.reserve()
-    assert isinstance(refused, MediaRefused)
-    assert refused.cause == "pool-full"
-    farms = box.service.pool.farms
-    assert farms is not None
-    async with asyncio.timeout(PATIENCE):
-        while any(one.machine.state is not State.RUNNING for one in farms.sessions.values()):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    await full(box)
     return Ends(calls)
 
 
@@ -187,28 +173,15 @@ def record(measured: Ends, meter: soak_record.Meter, wrong: int, engine: str) ->
 @pytest.mark.soak
 @live
 async def test_the_largest_module_carries_its_g729_sessions() -> None:
-    given = router(codecs=["g711ulaw", "g729r8"], maximum_sessions=500)
-    assert given.telephony is not None
-    given.telephony.sdspfarm_transcode_sessions = 256
-    given.voice.rtp_ports = (22000, 24999)
-    async with running(given) as box:
-        (plan,) = plans(given, find_module("PVDM3-256"))
-        assert plan.sessions == SESSIONS
-        log = EventLog(Nowhere(), clock=asyncio.get_running_loop().time)
-        registration = Registration(plan, log, ports=(25000, 26999), workers=CORES)
-        try:
-            await registration.start()
-            await registered(registration)
-            ends = await fill(box)
-            await asyncio.to_thread(ends.run, WARMING)
-            before = ends.heard
-            meter = soak_record.Meter(processes(box, registration))
-            meter.start()
-            await asyncio.to_thread(ends.run, SECONDS)
-            meter.stop()
-            engine = box.service.describe()
-        finally:
-            await registration.stop()
+    async with largest_module(SESSIONS, workers=CORES, codecs=["g711ulaw", "g729r8"]) as (box, registration):
+        ends = await fill(box)
+        await asyncio.to_thread(ends.run, WARMING)
+        before = ends.heard
+        meter = soak_record.Meter(processes(box, registration))
+        meter.start()
+        await asyncio.to_thread(ends.run, SECONDS)
+        meter.stop()
+        engine = box.service.describe()
     wrong = 0
     for call in range(SESSIONS):
         for leg in (0, 1):
