@@ -146,16 +146,16 @@ class Plan:
         """Codecs of each profile that serves calls here, and whether it is universal. What farms on other hosts have is
         in their configuration: they answer for themselves."""
         where = {"CUBE", "SCCP"} if self.farms else {"CUBE"}
-        local = {name for group in self.config.sccp.groups.values() for _, name in group.associate_profile}
         for profile in self.config.dspfarm_profiles.values():
             if profile.service == "transcode" and profile.application in where and not profile.shutdown:
                 names = [name for name in profile.codecs if name not in self._missing]
                 yield frozenset(ENCODINGS.get(name, name) for name in names), profile.universal
-        if self.farms and self.config.telephony and set(self.config.telephony.sdspfarm_tags.values()) - local:
+        service = self.config.telephony
+        if self.farms and service and set(service.sdspfarm_tags.values()) - self.config.sccp.names:
             yield frozenset(ENCODINGS.values()), True
 
     def _resolve(self, dial_peer: DialPeer) -> Peer:
-        side = Side.ACCESS if dial_peer.phone_proxy or dial_peer.target == "registrar" else Side.CORE
+        side = Side.ACCESS if dial_peer.faces_phones else Side.CORE
         host = self._control_host(dial_peer, side)
         control = (host, DEFAULT_PORT[dial_peer.transport])
         voice = self.config.voice
@@ -166,7 +166,7 @@ class Plan:
             config=dial_peer,
             control=control,
             media=self._interface(dial_peer.bind_media or voice.bind_media, dial_peer) or host,
-            policy=dial_peer.srtp if dial_peer.srtp is not SrtpPolicy.OFF else voice.srtp,
+            policy=self.config.srtp_of(dial_peer),
             negotiate_cisco=dial_peer.srtp_negotiate_cisco or voice.srtp_negotiate_cisco,
             suites=self._suites(dial_peer),
             encodings=tuple(dict.fromkeys(ENCODINGS.get(name, name) for name in dial_peer.codecs)),

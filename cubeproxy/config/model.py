@@ -243,6 +243,11 @@ class DialPeer:
     phone_proxy: PhoneProxyAttachment | None = None
     refer_consume: bool = False
 
+    @property
+    def faces_phones(self) -> bool:
+        """Whether phones are behind it, not the cluster."""
+        return self.phone_proxy is not None or self.target == "registrar"
+
 
 @dataclass
 class DspfarmProfile:
@@ -285,6 +290,11 @@ class Sccp:
     local_interface: str = ""
     ccms: list[SccpCcm] = field(default_factory=list)
     groups: dict[int, SccpCcmGroup] = field(default_factory=dict)
+
+    @property
+    def names(self) -> set[str]:
+        """Under which profiles of this box register."""
+        return {name for group in self.groups.values() for _, name in group.associate_profile}
 
 
 @dataclass
@@ -340,6 +350,10 @@ class Config:
     def personality(self) -> Personality:
         major = self.version.split(".", 1)[0]
         return Personality.IOSXE if major.isdecimal() and int(major) >= 16 else Personality.IOS
+
+    def srtp_of(self, peer: DialPeer) -> SrtpPolicy:
+        """What a dial peer says, else what `voice service voip` does."""
+        return peer.srtp if peer.srtp is not SrtpPolicy.OFF else self.voice.srtp
 
     @property
     def rtp_ports(self) -> tuple[int, int]:

@@ -133,9 +133,9 @@ def _dial_peer(config: Config, peer: DialPeer) -> Iterator[Event]:
 
 def _srtp_words(config: Config, peer: DialPeer, where: str) -> Iterator[Event]:
     """SRTP commands that do less than their reader may think (vendor: SRTP-RTP interworking; srtp-auth)."""
-    core = peer.phone_proxy is None and peer.target != "registrar"
     negotiates = peer.srtp_negotiate_cisco or config.voice.srtp_negotiate_cisco
-    if core and config.phone_proxies and _srtp(config, peer) is SrtpPolicy.FALLBACK and not negotiates:
+    falls_back = config.srtp_of(peer) is SrtpPolicy.FALLBACK
+    if falls_back and not peer.faces_phones and config.phone_proxies and not negotiates:
         fix = "`voice-class sip srtp negotiate cisco`; `srtp fallback` alone is for peers other than CUCM"
         yield _incomplete(where, "falls back to RTP without telling CUCM that it may", fix)
     if config.personality is Personality.IOSXE and (peer.srtp_auth or config.voice.srtp_auth):
@@ -146,7 +146,7 @@ def _srtp_words(config: Config, peer: DialPeer, where: str) -> Iterator[Event]:
 def _pass_thru(config: Config) -> Iterator[Event]:
     """`srtp pass-thru` takes both dial peers of a call (vendor: SRTP-SRTP pass-through)."""
     active = [peer for peer in config.dial_peers.values() if peer.protocol_sipv2 and not peer.shutdown]
-    kinds = {peer.tag: _srtp(config, peer) is SrtpPolicy.PASS_THRU for peer in active}
+    kinds = {peer.tag: config.srtp_of(peer) is SrtpPolicy.PASS_THRU for peer in active}
     if len(set(kinds.values())) < 2:
         return
     one_sided = [f"dial-peer {tag}" for tag, passing in kinds.items() if not passing]
@@ -157,10 +157,6 @@ def _pass_thru(config: Config) -> Iterator[Event]:
         cause="srtp pass-thru",
         fix="configure `srtp pass-thru` on both dial peers of a call, or `srtp` on both",
     )
-
-
-def _srtp(config: Config, peer: DialPeer) -> SrtpPolicy:
-    return peer.srtp if peer.srtp is not SrtpPolicy.OFF else config.voice.srtp
 
 
 def _farm(config: Config) -> Iterator[Event]:
@@ -190,11 +186,10 @@ def _farm(config: Config) -> Iterator[Event]:
 def _farms_elsewhere(config: Config) -> Iterator[Event]:
     """Between a CUBE and a DSP farm go both streams of a call, and SCCP's TLS hides neither: the SRTP leg passes as it
     is, the clear leg as plain RTP. The vendor's is no different; whoever has both on one box need not care."""
-    local = {name for group in config.sccp.groups.values() for _, name in group.associate_profile}
     own = {interface.address for interface in config.interfaces.values()}
     service = config.telephony
     tags = service.sdspfarm_tags.values() if service is not None and service.secure_trustpoint else ()
-    where = [f"DSP farm {name}" for name in tags if name not in local]
+    where = [f"DSP farm {name}" for name in tags if name not in config.sccp.names]
     where += [
         f"call manager {ccm.address}"
         for ccm in config.sccp.ccms
