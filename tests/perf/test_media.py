@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from cubeload import cli
-from cubeload.media import plan
+from cubeload.media import plan, relays
 from cubeload.media.bench import Bench, Contender, Point
 from cubeload.media.command import contender, loads_of
 from cubeload.media.plan import CallPlan, MediaLoad, core_address, fresh_key, phone_address, schedule, session
@@ -93,6 +95,15 @@ def test_what_a_relay_spoils_is_found(bench: Bench, breaks: str, faults: bool, l
     finally:
         bench.relays[FLOOR] = floor
     assert (point.faults > 0, point.loss > 0, point.reordered > 0) == (faults, loss, reordered)
+
+
+def test_an_rtpengine_that_refuses_a_call_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = mock.Mock(process=mock.Mock(pid=os.getpid()))
+    engine.call.side_effect = RuntimeError("no more ports")
+    monkeypatch.setattr(relays, "Rtpengine", lambda *_: engine)
+    with pytest.raises(RuntimeError, match="no more ports"):
+        relays.OfRtpengine([fresh_key(Suite.AEAD_AES_128_GCM)])
+    engine.close.assert_called_once_with()
 
 
 # what is sent

@@ -13,6 +13,7 @@ from cubeproxy.protocols.suites import MasterKey, Suite
 from cubeproxy.protocols.values import Address
 
 CONTROL: Address = ("127.0.60.9", 22222)
+PATIENCE = 200  # tries, 50 ms apart: a busy machine starts it late
 
 
 def bencode(value: Any) -> bytes:
@@ -64,11 +65,12 @@ class Rtpengine:
         self._socket.connect(CONTROL)
         self._socket.settimeout(2)
         self._cookie = 0
-        for attempt in range(50):
+        for _ in range(PATIENCE):
             with contextlib.suppress(OSError):
                 if self.ask({"command": "ping"})["result"] == "pong":
                     return
-            time.sleep(0.05 * (attempt < 49))
+            time.sleep(0.05)
+        self.close()
         raise RuntimeError("rtpengine does not answer")
 
     def ask(self, command: dict[str, Any]) -> dict[str, Any]:

@@ -71,10 +71,14 @@ class OfRtpengine:
         self._engine = Rtpengine(ACCESS_HOST, CORE_HOST, (FIRST_PORT, LAST_PORT))
         self.pid = self._engine.process.pid
         self.empty = resident(self.pid)
-        self.calls = []
-        for number, key in enumerate(keys):
-            access, core, relay_key = self._engine.call(number, phone_address(number), core_address(number), key)
-            self.calls.append(CallPlan(access, core, relay_key))
+        try:
+            self.calls = [self._call(number, key) for number, key in enumerate(keys)]
+        except BaseException:  # left alone, it would answer in the place of the next one
+            self._engine.close()
+            raise
+
+    def _call(self, number: int, phone_key: MasterKey) -> CallPlan:
+        return CallPlan(*self._engine.call(number, phone_address(number), core_address(number), phone_key))
 
     def close(self) -> None:
         self._engine.close()
