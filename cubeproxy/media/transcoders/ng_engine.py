@@ -16,6 +16,7 @@ from cubeproxy.protocols.values import Address, Event, Severity, StreamSpec
 
 PORT = 2223  # where rtpengine's own documentation has it listen for ng
 FIX = "--rtpengine HOST:PORT[,weight=N][,sessions=N]"
+MOST_ORPHANS = 1000
 MOST_SESSIONS = 1000  # of an engine that has no `sessions`: what it has itself (`max-sessions`) counts too
 
 
@@ -120,7 +121,7 @@ class Engine:
         self.next_look = now
         self.pinging = False
         self.full = False  # by its own count: not asked again before the next look
-        self.orphans: list[str] = []  # calls that it may still have, though they went on elsewhere
+        self.orphans: list[str] = []  # calls that it may still have, though they are over or went on elsewhere
         self.total = 0
         self.theirs = 0  # sessions by its own count, other controllers' among them
         self.uptime = 0
@@ -142,3 +143,7 @@ class Engine:
     def takes(self) -> bool:
         """Whether it may get another session."""
         return self.up and not self.draining and not self.full and len(self.sessions) < self.settings.sessions
+
+    def abandon(self, *calls: str) -> None:
+        """It is to be told to delete them when it is back."""
+        self.orphans += [call for call in calls if call][: MOST_ORPHANS - len(self.orphans)]

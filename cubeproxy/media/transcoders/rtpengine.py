@@ -35,7 +35,6 @@ from cubeproxy.protocols.ng.messages import Command, Delete, Ping, Query, Reply,
 from cubeproxy.protocols.values import PASS_THROUGH, Address, Event, Severity, StreamSpec
 
 AUDITED = 20  # sessions asked about at one look: an engine forgets a call that was silent for a minute
-MOST_ORPHANS = 1000
 UNKNOWN_CALL = "Unknown call-id"
 
 
@@ -43,7 +42,7 @@ class _Token:
     """What a request was for, where there is nothing more to say."""
 
 
-PING, LOOK_AT, DELETE = _Token(), _Token(), _Token()
+PING, LOOK_AT = _Token(), _Token()
 
 
 @dataclass(slots=True, frozen=True)
@@ -165,6 +164,10 @@ class Rtpengines:
     def _ask(self, engine: Engine, token: object, what: Command, now: float) -> NgSend:
         return NgSend(engine.index, engine.client.ask(token, what, now).datagram)
 
+    def _delete(self, engine: Engine, call: str, now: float) -> NgSend:
+        what = Delete(call)
+        return self._ask(engine, what, what, now)
+
     def _said(self, engine: Engine, outputs: Sequence[client.Output[object]], now: float) -> list[Output]:
         out: list[Output] = []
         for output in outputs:
@@ -174,7 +177,8 @@ class Rtpengines:
                 case client.Answered(token, reply):
                     out += self._news(engine, self._alive(engine, token, reply, now), now)
                     out += self._reply(engine, token, reply, now)
-                case client.Silent():
+                case client.Silent(token):
+                    _unheard(engine, token)
                     out += self._news(engine, engine.liveness.receive(Input.SILENCE, now), now)
                     engine.pinging, engine.next_ping = False, now + PERIOD
         return out
@@ -208,10 +212,11 @@ class Rtpengines:
             engine.next_look = now
             orphans, engine.orphans = engine.orphans, []
             event = Event("rtpengine.up", Severity.NOTICE, f"rtpengine {engine.name} answers", peer=engine.name)
-            return [event, *(self._ask(engine, DELETE, Delete(call), now) for call in orphans)]
+            return [event, *(self._delete(engine, call, now) for call in orphans)]
         cause = "does not answer" if news is News.WENT else "has restarted"
         if news is News.WENT:
-            engine.client.forget()
+            for token in engine.client.forget():
+                _unheard(engine, token)
         lost = list(engine.sessions.values())
         text = f"rtpengine {engine.name} {cause}; {len(lost)} sessions were there"
         fix = "start it, or take it out of --rtpengine" if news is News.WENT else ""
@@ -271,7 +276,7 @@ class Rtpengines:
 
     def _step_done(self, placed: NgSession, call: str, reply: Reply, now: float) -> list[Output]:
         if placed.over:
-            return [self._ask(placed.engine, DELETE, Delete(call), now)]
+            return [self._delete(placed.engine, call, now)]
         if placed.call != call or not placed.steps:
             return []  # of a call that has gone on elsewhere
         if reply.busy:
@@ -301,7 +306,7 @@ class Rtpengines:
         placed.hosts, placed.said, placed.phase = (first, second), placed.wanted, Phase.CARRIED
         out = _hops(placed)
         if placed.old_call:
-            out.append(self._ask(placed.engine, DELETE, Delete(placed.old_call), now))
+            out.append(self._delete(placed.engine, placed.old_call, now))
             placed.old_call = ""
         if placed.again:
             placed.again = False
@@ -311,8 +316,7 @@ class Rtpengines:
     def _displace(self, placed: NgSession, cause: str, now: float, failure: str = "media-lost") -> list[Output]:
         """To another engine: at once while its keys have protected nothing, else when the border has new ones."""
         placed.engine.sessions.pop(placed.number, None)
-        if placed.call and len(placed.engine.orphans) < MOST_ORPHANS:
-            placed.engine.orphans.append(placed.call)
+        placed.engine.abandon(placed.call, placed.old_call)
         engine = self._choose()
         if engine is None:
             return self._end(placed, cause, now, failure)
@@ -345,7 +349,16 @@ class Rtpengines:
         calls = [call for call in (placed.call, placed.old_call) if call]
         if placed.busy:
             calls.remove(placed.call)
-        return [self._ask(placed.engine, DELETE, Delete(call), now) for call in calls] if placed.engine.up else []
+        return [self._delete(placed.engine, call, now) for call in calls] if placed.engine.up else []
+
+
+def _unheard(engine: Engine, token: object) -> None:
+    """No answer came: of a call that is over, the engine may still have it."""
+    match token:
+        case Delete(call):
+            engine.abandon(call)
+        case _Said(placed, call) if placed.over:
+            engine.abandon(call)
 
 
 def _hops(placed: NgSession) -> list[Output]:

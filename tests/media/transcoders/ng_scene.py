@@ -28,6 +28,7 @@ class FakeEngine:
         self.heard: list[str] = []
         self.answers: dict[bytes, bytes] = {}
         self.alive = True
+        self.mute = False  # it hears, and its answers are lost
         self.own_keys = False
         self.refuses: Mapping[bytes, Value] | None = None  # to every offer
         self.started = 0.0
@@ -39,7 +40,7 @@ class FakeEngine:
         if cookie not in self.answers:
             self.heard.append(command)
             self.answers[cookie] = cookie + b" " + encode(self.carry_out(command, said, now))
-        return self.answers[cookie]
+        return None if self.mute else self.answers[cookie]
 
     def carry_out(self, command: str, said: Mapping[bytes, Value], now: float) -> Mapping[bytes, Value]:
         call = self._text(said, b"call-id")

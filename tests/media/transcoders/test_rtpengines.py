@@ -15,7 +15,7 @@ from cubeproxy.protocols.ng.liveness import LOOK
 from cubeproxy.protocols.ng.messages import Answer, Offer, read_request
 from cubeproxy.protocols.sdp.session import SessionDescription
 from cubeproxy.protocols.suites import MasterKey, Suite
-from cubeproxy.protocols.values import PASS_THROUGH, Codec, Event, MediaLost, MediaMoved, StreamSpec
+from cubeproxy.protocols.values import PASS_THROUGH, Codec, Event, MediaLost, StreamSpec
 from tests.media.transcoders.ng_scene import NgBox
 from tests.media.transcoders.scene import CLEAR, NEXT, OURS, SECURE, THEIRS, hold
 
@@ -320,63 +320,6 @@ def test_drained_and_taken_back() -> None:
     assert box.member.drain(TWO[0], resume=True)
     assert box.reserve()
     assert not box.member.drain("203.0.113.77:1")
-
-
-def test_calls_of_a_lost_engine_wait_for_new_keys_and_go_on_at_another() -> None:
-    box = NgBox(*TWO)
-    session = box.call()
-    box.engines[0].alive = False
-    box.until(box.now + 10)
-    assert isinstance(box.events[-1], MediaMoved)
-    assert inner(box, session) == [None, None]
-    box.update(session)  # the keys that were used on the lost one
-    assert box.engines[1].calls == {}
-    box.update(session, replace(SECURE, send_key=NEXT), CLEAR)
-    assert carried(box, session)
-    assert len(box.engines[1].calls) == 1
-    box.engines[0].alive = True
-    box.until(box.now + 10)
-    assert box.engines[0].calls == {}  # what it still had is over
-
-
-def test_a_call_whose_keys_were_never_used_goes_on_at_once() -> None:
-    box = NgBox(*TWO)
-    session = box.reserve()
-    box.engines[0].alive = False
-    box.update(session)
-    box.until(box.now + 10)
-    assert carried(box, session)
-    assert not any(isinstance(event, MediaMoved) for event in box.events)
-
-
-def test_without_another_engine_a_call_is_lost() -> None:
-    box = NgBox()
-    session = box.call()
-    box.engines[0].alive = False
-    box.until(box.now + 10)
-    assert box.events[-1] == MediaLost(session, "rtpengine 203.0.113.9:2223 does not answer", "pool-full")
-    assert box.hops == {}
-
-
-def test_an_engine_that_restarted_between_two_pings_has_lost_its_calls() -> None:
-    box = NgBox()
-    session = box.call()
-    box.until(box.now + 30)
-    box.engines[0].calls.clear()
-    box.engines[0].started = box.now
-    box.until(box.now + 2 * LOOK)
-    assert box.events[-1] == MediaMoved(session, "rtpengine 203.0.113.9:2223 has restarted")
-    box.update(session, replace(SECURE, send_key=NEXT), CLEAR)
-    assert carried(box, session)
-
-
-def test_a_call_that_an_engine_forgot_is_noticed() -> None:
-    """It drops what was silent for a minute: a held call."""
-    box = NgBox()
-    session = box.call()
-    box.engines[0].calls.clear()
-    box.until(box.now + 2 * LOOK)
-    assert box.events[-1] == MediaMoved(session, "rtpengine 203.0.113.9:2223 no longer has the call")
 
 
 def test_counters_of_a_call_are_asked_for() -> None:
