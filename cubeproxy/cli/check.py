@@ -15,7 +15,7 @@ from cubeproxy.cli.run import MAP_HELP, NVRAM_HELP, RTPENGINE, RTPENGINE_HELP
 from cubeproxy.config.model import Config
 from cubeproxy.config.near import nearest
 from cubeproxy.config.references import check_references
-from cubeproxy.media.codecs.profiles import unusable_in
+from cubeproxy.media.codecs.profiles import told, unusable_in
 from cubeproxy.media.transcoders.ng_engine import EngineSettings, exposed
 from cubeproxy.pki.store import Store
 from cubeproxy.protocols.addresses import format_address
@@ -42,7 +42,7 @@ def command(
             typer.echo(line)
         findings += _silence(plan)
         findings += _engines(rtpengine or [])
-        findings += _coders(model)
+        findings += told(unusable_in(model))
     except CubeError as error:
         findings.append(_finding("config.impossible", Severity.ERROR, error))
     for event in findings:
@@ -56,12 +56,6 @@ def command(
     typer.echo(f"{found}, {len(model.ignored)} lines passed over, personality {model.personality.value}")
     if any(event.severity <= Severity.ERROR for event in findings):
         raise typer.Exit(1)
-
-
-def _coders(model: Config) -> Iterator[Event]:
-    """Codecs of the profiles that nothing on this machine codes."""
-    for name, why in unusable_in(model).items():
-        yield Event("dsp.codec.missing", Severity.NOTICE, f"codec {name} of a dspfarm profile is not transcoded: {why}")
 
 
 def _engines(texts: list[str]) -> Iterator[Event]:

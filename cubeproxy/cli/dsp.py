@@ -14,7 +14,6 @@ from cubeproxy.cli.common import fail, read_config
 from cubeproxy.cli.run import MAP_HELP, NVRAM_HELP, LogFormat, RtcpPolicy
 from cubeproxy.media.dsp.capacity import STREAMS, Load, best, choices, find_module
 from cubeproxy.media.dsp.tables import MODULES
-from cubeproxy.media.reports import INTERVAL
 from cubeproxy.protocols.errors import ConfigError, CubeError
 from cubeproxy.protocols.values import Severity
 from cubeproxy.server.dsp_farm import PORTS, run_farm
@@ -132,7 +131,7 @@ def farm(
             ports=ports,
             drain=drain,
             nvram=nvram,
-            reports=INTERVAL if rtcp is RtcpPolicy.TERMINATE else 0.0,
+            reports=rtcp.reports,
             json_lines=log_format is LogFormat.JSON,
             level=Severity.DEBUG if verbose else Severity.INFO,
         )

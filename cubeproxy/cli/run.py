@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cubeproxy.cli.common import fail, read_config
+from cubeproxy.media.reports import INTERVAL
 from cubeproxy.media.transcoders.ng_engine import EngineSettings
 from cubeproxy.protocols.errors import ConfigError, CubeError
 from cubeproxy.protocols.values import Address, Severity
@@ -25,6 +26,11 @@ class LogFormat(Enum):
 class RtcpPolicy(Enum):
     DROP = "drop"
     TERMINATE = "terminate"
+
+    @property
+    def reports(self) -> float:
+        """Seconds between two reports, 0 for none."""
+        return INTERVAL if self is RtcpPolicy.TERMINATE else 0.0
 
 
 MAP_HELP = "Put the address NEW in the place of the router's OLD, everywhere: OLD=NEW, or @FILE with one a line."
@@ -99,7 +105,7 @@ def command(
         media=media,
         media_wait=media_wait,
         realtime=realtime,
-        rtcp=rtcp.value,
+        reports=rtcp.reports,
         workers=workers,
         drain=drain,
         lease=lease,

@@ -21,6 +21,7 @@ from typing import Any, TextIO
 import uvloop
 
 from cubeproxy.config.model import Config
+from cubeproxy.media.codecs.profiles import told
 from cubeproxy.media.dsp.channels import Channels
 from cubeproxy.media.dsp.channels import Output as ChannelOutput
 from cubeproxy.media.dsp.tables import Module
@@ -297,8 +298,8 @@ async def _serve(wanted: list[Plan], make: Callable[[Plan], Registration], drain
             await farm.start()
             text = f"DSP farm {farm.plan.name}: {farm.plan.sessions} sessions on {farm.plan.address}"
             log.write(Event("dsp.farm", Severity.NOTICE, text, device=farm.plan.name))
-            for why in farm.plan.missing:
-                log.write(Event("dsp.codec.missing", Severity.NOTICE, why, device=farm.plan.name))
+            for event in told(farm.plan.missing, farm.plan.name):
+                log.write(event)
         await signals.get()
         waiting: list[asyncio.Future[Any]] = [
             asyncio.gather(*(farm.drain(drain) for farm in farms)),

@@ -31,13 +31,12 @@ class Plan:
     @property
     def codecs(self) -> list[str]:
         """Those of the profile that there is a coder for: a farm offers no others."""
-        missing = unusable(self.profile.codecs)
-        return [name for name in self.profile.codecs if name not in missing]
+        return [name for name in self.profile.codecs if name not in self.missing]
 
     @property
-    def missing(self) -> list[str]:
+    def missing(self) -> dict[str, str]:
         """The others, each with the reason."""
-        return [f"{name} is not offered: {why}" for name, why in unusable(self.profile.codecs).items()]
+        return unusable(self.profile.codecs)
 
     @property
     def secure(self) -> bool:

@@ -23,8 +23,7 @@ from cubeproxy.border.effects import (
 )
 from cubeproxy.border.plan import Listener
 from cubeproxy.config.model import Config
-from cubeproxy.media.codecs.profiles import unusable_in
-from cubeproxy.media.reports import INTERVAL
+from cubeproxy.media.codecs.profiles import told, unusable_in
 from cubeproxy.pki.store import Store
 from cubeproxy.protocols.addresses import format_address
 from cubeproxy.protocols.errors import ConfigError, RemoteProtocolError
@@ -72,8 +71,8 @@ class Proxy:
         self.log = log
         self.loop = asyncio.get_running_loop()
         missing = unusable_in(config)
-        for name, why in missing.items():
-            log.write(Event("dsp.codec.missing", Severity.NOTICE, f"{name} is not transcoded: {why}"))
+        for event in told(missing):
+            log.write(event)
         self.border = Border(config, missing=missing)
         keylog = open_keylog(settings.keylog) if settings.keylog else None
         self.tls = TlsPolicy(config, store, keylog=keylog)
@@ -83,7 +82,7 @@ class Proxy:
             self.media_event,
             workers=settings.workers,
             lease=settings.lease,
-            reports=INTERVAL if settings.rtcp == "terminate" else 0.0,
+            reports=settings.reports,
             on_report=log.write,
             farm_tls=self.tls.farms,
             engines=settings.rtpengines,

@@ -18,7 +18,7 @@ class Settings:
     media: str = "auto"  # which media engine, one of media_engine.CHOICES
     media_wait: int = 1000  # us that a packet may wait for others in the native engine
     realtime: bool = True  # real-time priority for the native engine, where it is permitted
-    rtcp: str = "drop"  # or "terminate": receive and send reports on each leg, as SRTCP where it is secure
+    reports: float = 0.0  # s between two RTCP reports on each leg, as SRTCP where it is secure; 0 drops RTCP
     workers: int = 1  # media worker processes
     drain: float = 60.0  # s that calls may go on after the first SIGTERM
     lease: float = 3600.0  # s that media goes on after the signalling process died

@@ -66,6 +66,11 @@ def test_check_says_which_suites_a_farm_cannot_be_told(tmp_path: Path) -> None:
     assert "left out" not in text
 
 
+def test_check_says_which_codec_of_a_profile_nothing_codes(tmp_path: Path) -> None:
+    _, text = invoke("check", changed(tmp_path, "sample-a.ios", (" codec g729ar8\n", " codec ilbc\n")))
+    assert "codec ilbc of a dspfarm profile is not transcoded: of iLBC there is" in text
+
+
 def test_check_fails_on_a_name_that_nothing_defines(tmp_path: Path) -> None:
     config = data.config("sample-a-xe.ios").read_text().replace("incoming uri request ACC", "incoming uri request AXX")
     (tmp_path / "broken.ios").write_text(config)
