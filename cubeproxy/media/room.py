@@ -35,7 +35,8 @@ def room(workers: int, each: int, pairs: int, access: Collection[str], core: Col
     hosts = set(access) | set(core)
     by_ports = min(pairs * len(set(access)), pairs * len(set(core)), pairs * len(hosts) // 2)
     text = (
-        f"room for {min(workers * each, by_ports)} calls: {workers} worker process{'es' if workers != 1 else ''} "
-        f"take {each} each, {pairs} port pairs on each of {len(hosts)} media addresses make {by_ports}"
+        f"room for {min(workers * each, by_ports)} calls: "
+        f"{each} in each of {workers} worker process{'es' if workers != 1 else ''}, "
+        f"{pairs} port pairs on each of {len(hosts)} media addresses for {by_ports}"
     )
     return Room(workers * each, by_ports, text)
