@@ -1,8 +1,8 @@
 """Octets that nobody can guess, for tags, branches and keys: the operating system's, fetched a page at a time.
 
-Two rules: what was handed out is gone from the store, and a forked process begins with an empty one, so that it never
-repeats its parent. `secrets` asks the system each time, which at six times a call costs a signalling process 3 % of
-its time.
+Three rules: what was handed out is gone from the store; a forked process begins with an empty one, so that it never
+repeats its parent; and it is for the event loop's thread, since two threads could take the same octets. `secrets` asks
+the system each time, which at six times a call costs a signalling process 3 % of its time.
 """
 
 from __future__ import annotations

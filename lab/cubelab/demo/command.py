@@ -39,8 +39,10 @@ def command(
         typer.Option(help="Configuration of the first run instead of the sample.", exists=True, dir_okay=False),
     ] = None,
 ) -> None:
-    """A phone boots through the proxy and makes an encrypted call over a DSP farm, proved: with a cluster and
-    eavesdroppers. At the same time IOS XE does it without a farm."""
+    """The main job, proved: a phone boots, calls over a DSP farm, and nobody understands it; IOS XE needs no farm.
+
+    Exit 1 when a claim does not hold.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
