@@ -55,6 +55,8 @@ class Liveness:
         news, state = TRANSITIONS[self.state, what]
         if state is not self.state or news is News.RESTARTED:
             self.since = now
+        if news is News.WENT:
+            self._started = None  # whatever it had is lost already: when it is back, its age is no news
         self.state = state
         return news
 

@@ -62,6 +62,22 @@ def test_an_engine_that_restarted_between_two_pings_has_lost_its_calls() -> None
     assert carried(box, session)
 
 
+def test_an_engine_that_was_away_and_restarted_is_lost_once() -> None:
+    """A call that it got since it is back stays there."""
+    box = NgBox()
+    box.until(box.now + LOOK)
+    box.engines[0].alive = False
+    box.until(box.now + 10)
+    box.engines[0].started = box.now
+    box.engines[0].alive = True
+    while not box.member.engines[0].up:
+        box.ring()
+    session = box.call()
+    box.until(box.now + 3 * LOOK)
+    assert carried(box, session)
+    assert [event.name for event in box.told] == ["rtpengine.up", "rtpengine.lost", "rtpengine.up"]
+
+
 def test_a_call_that_an_engine_forgot_is_noticed() -> None:
     """It drops what was silent for a minute: a held call."""
     box = NgBox()
