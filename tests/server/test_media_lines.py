@@ -79,6 +79,7 @@ async def test_strangers_are_still_counted_and_not_heard() -> None:
             for _ in range(10):
                 stranger.sendto(call.stations[1].say(), call.local[1])
                 call.talk(1)
+        await until(lambda: lab.service.counters(call.session)[1].strangers >= 10)
         assert lab.service.counters(call.session)[1].strangers == 10
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -15,6 +15,7 @@ from cubeproxy.protocols.suites import Suite
 from cubeproxy.protocols.values import MediaReserved, UpdateMedia
 from tests.media import builds
 from tests.media.phones import Phone, key
+from tests.waiting import until
 
 from .media_lab import PATIENCE, Exchange, live, port_pair, running
 
@@ -72,13 +73,11 @@ class Crowd:
             for leg in (0, 1):
                 host, port = reserved.local[leg]
                 self.reports[leg].sendto(phones[leg].tell(ReceiverReport(phones[leg].ssrc)), (host, port + 1))
-        deadline = asyncio.get_running_loop().time() + PATIENCE
         for reserved, _phones in self.calls:
-            while not all(
-                each.rtcp_received and each.rtcp_sent for each in self.lab.service.counters(reserved.session)
-            ):
-                assert asyncio.get_running_loop().time() < deadline
-                await asyncio.sleep(0.01)
+            await until(partial(self._reported, reserved.session))
+
+    def _reported(self, session: int) -> bool:
+        return all(each.rtcp_received and each.rtcp_sent for each in self.lab.service.counters(session))
 
     def close(self) -> None:
         for wire in (*self.wires, *self.reports):
