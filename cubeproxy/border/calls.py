@@ -7,12 +7,14 @@ transactions, tickets and media sessions.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from secrets import token_bytes
 
 from cubeproxy.border.call import Call
 from cubeproxy.border.descriptions import Refused
 from cubeproxy.border.dialogs import Dialogs
 from cubeproxy.border.effects import Effect
 from cubeproxy.border.failures import FAILURES
+from cubeproxy.border.halves import Octets
 from cubeproxy.border.headers import unsupported
 from cubeproxy.border.identity import device_key
 from cubeproxy.border.judge import Judge, Verdict
@@ -26,7 +28,6 @@ from cubeproxy.border.registrations import Registrations
 from cubeproxy.border.routing import Router
 from cubeproxy.border.session_timer import Timer
 from cubeproxy.border.user import TransactionUser, name_of
-from cubeproxy.protocols import entropy
 from cubeproxy.protocols.errors import RemoteProtocolError
 from cubeproxy.protocols.sip.dialog import Dialog
 from cubeproxy.protocols.sip.layer import ServerKey
@@ -56,7 +57,7 @@ class Calls:
         self.registrations = registrations
         self.user = user
         self.judge = Judge(plan, router, nodes, registrations)
-        self.octets = entropy.take
+        self.octets: Octets = token_bytes
         self.draining = False
         self.total = 0
         self._serial = 0

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from secrets import token_hex
 
 from cubeproxy.media.transcoders.ng_call import Side, command, new_receive_keys, read, same_contexts, steps
 from cubeproxy.media.transcoders.ng_engine import Engine, EngineSettings, NgSession, Phase
@@ -27,7 +28,6 @@ from cubeproxy.media.transcoders.words import (
     hops_around,
     sending_keys,
 )
-from cubeproxy.protocols.entropy import take
 from cubeproxy.protocols.errors import LocalProtocolError, RemoteProtocolError
 from cubeproxy.protocols.ng import client
 from cubeproxy.protocols.ng.liveness import LOOK, PERIOD, Input, News
@@ -262,7 +262,7 @@ class Rtpengines:
         else:
             placed.steps = steps(sides)
             if known is None or not same_contexts(known, sides):
-                placed.old_call, placed.call = placed.call, take(12).hex()
+                placed.old_call, placed.call = placed.call, token_hex(12)
                 placed.tags = [1, 1]
         if placed.phase is not Phase.CARRIED:
             placed.phase = Phase.ASKED

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from secrets import token_hex
 from typing import Generic, TypeVar
 
-from cubeproxy.protocols.entropy import take
 from cubeproxy.protocols.errors import RemoteProtocolError
 from cubeproxy.protocols.ng.messages import Command, Reply, read, write
 
@@ -101,7 +101,7 @@ class NgClient(Generic[Token]):
         return min((request.alarm for request in self._requests.values()), default=None)
 
     def ask(self, token: Token, command: Command, now: float) -> Send:
-        cookie = take(8).hex().encode()
+        cookie = token_hex(8).encode()
         datagram = write(cookie, command)
         self._requests[cookie] = _Request(token, datagram, now + WAITS[0])
         return Send(datagram)

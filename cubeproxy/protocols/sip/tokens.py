@@ -1,14 +1,14 @@
 """Where branches, tags, Call-IDs and client nonces come from.
 
-The source is the operating system's (`entropy`), because a guessed tag or branch lets a stranger into a call.
-Everything is lower-case hexadecimal: there are peers that fold the case of a branch.
+Two rules: the source is the operating system's (`secrets`), because a guessed tag or branch lets a stranger
+into a call; and nothing is pooled, so that a forked process never repeats its parent. Everything is lower-case
+hexadecimal: there are peers that fold the case of a branch.
 """
 
 from __future__ import annotations
 
 import random
-
-from cubeproxy.protocols import entropy
+import secrets
 
 MAGIC_COOKIE = "z9hG4bK"  # RFC 3261 8.1.1.7: the branch is unique, and may be matched on alone
 
@@ -19,7 +19,7 @@ class Tokens:
     __slots__ = ()
 
     def _hex(self, octets: int) -> str:
-        return entropy.take(octets).hex()
+        return secrets.token_hex(octets)
 
     def branch(self) -> str:
         """A Via branch: the magic cookie and 96 bits."""
