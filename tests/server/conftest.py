@@ -1,4 +1,4 @@
-"""The media tests run against every worker that there is: Python, and native over epoll and over io_uring."""
+"""The media tests run against every worker that there is, or every native one: Python, epoll and io_uring."""
 
 from __future__ import annotations
 
@@ -12,13 +12,21 @@ from cubeproxy.protocols.errors import ConfigError
 from cubeproxy.server.media_engine import choose
 from tests.media import builds
 
-SERVED = ("test_media_hostile", "test_media_orphan", "test_media_room", "test_media_service")
 ENGINES = ("python", "epoll", "io_uring")
+SERVED = {
+    "test_media_hostile": ENGINES,
+    "test_media_lines": ENGINES[1:],
+    "test_media_many": ENGINES[1:],
+    "test_media_orphan": ENGINES,
+    "test_media_room": ENGINES,
+    "test_media_service": ENGINES,
+}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if metafunc.module.__name__.rpartition(".")[2] in SERVED:
-        metafunc.parametrize("media_engine", ENGINES, indirect=True, scope="module")
+    engines = SERVED.get(metafunc.module.__name__.rpartition(".")[2])
+    if engines:
+        metafunc.parametrize("media_engine", engines, indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -5,26 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Iterator
-from unittest import mock
-
-import pytest
 
 from cubeproxy.protocols.values import PASS_THROUGH, MediaReserved, ReleaseMedia
-from tests.media import builds
 from tests.waiting import until
 
 from .media_lab import Call, Exchange, live, running
-
-
-@pytest.fixture(params=["epoll", "io_uring"], autouse=True)
-def native(request: pytest.FixtureRequest) -> Iterator[None]:
-    if builds.missing():
-        pytest.skip(builds.missing())
-    chosen = {"CUBEPROXY_MEDIA": request.param, "CUBEPROXY_MEDIA_WORKER": str(builds.worker())}
-    with mock.patch.dict(os.environ, chosen | builds.watch()):
-        yield
-    assert not builds.found()
 
 
 def sockets(lab: Exchange) -> int:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from unittest import mock
 
 import pytest
 
@@ -23,16 +21,6 @@ PORTS = (25000, 25199)  # a hundred pairs on an address
 FEW, MANY = 250, 4000
 STREAM = 8 * 1024  # octets of user space that an idle stream may take, both directions of a leg
 KIB = 1024
-
-
-@pytest.fixture(params=["epoll", "io_uring"], autouse=True)
-def native(request: pytest.FixtureRequest) -> Iterator[None]:
-    if builds.missing():
-        pytest.skip(builds.missing())
-    chosen = {"CUBEPROXY_MEDIA": request.param, "CUBEPROXY_MEDIA_WORKER": str(builds.worker())}
-    with mock.patch.dict(os.environ, chosen | builds.watch()):
-        yield
-    assert not builds.found()
 
 
 class Crowd:
