@@ -7,7 +7,7 @@ import pytest
 from cubeproxy.media.counters import STRANGERS
 
 from .phones import Line, Phone, key
-from .test_reports import Reported
+from .reported import Reported
 
 SIX, FOUR = ("2001:db8::1:2", 4000), ("127.0.0.2", 5000)
 

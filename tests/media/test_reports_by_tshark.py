@@ -10,7 +10,7 @@ import pytest
 from scapy.layers.inet import IP, UDP
 from scapy.utils import PcapWriter
 
-from .test_reports import START, WALL, clear, secure
+from .reported import START, WALL, clear, secure
 
 pytestmark = pytest.mark.interop
 TSHARK = shutil.which("tshark")
