@@ -89,7 +89,8 @@ class Show:
 
 def listing() -> str:
     """What there is to show."""
-    return "".join(f"  show {command:<40} {text}\n" for command, (_, text) in COMMANDS.items())
+    width = max(map(len, COMMANDS))
+    return "".join(f"  show {command:<{width}} {text}\n" for command, (_, text) in COMMANDS.items())
 
 
 def _matches(words: list[str], command: list[str]) -> bool:
