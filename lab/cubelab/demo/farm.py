@@ -15,6 +15,7 @@ from cubelab.demo.child import Child, mapped
 from cubelab.demo.options import Fault
 from cubelab.wire.stream_wire import Change, unchanged
 from cubeproxy.protocols.sccp.media_messages import StartMediaTransmission
+from cubeproxy.protocols.sccp.registry import HEAD
 
 SCCP = 2000
 STRANGER = "NOBODY"  # a name that no `sdspfarm tag` has
@@ -46,10 +47,8 @@ def damage(data: bytes, by_client: bool) -> bytes:
     """One bit of each key that the farm is to send with. `data` holds whole messages, as the call manager writes."""
     changed = bytearray(data)
     at = 0
-    while not by_client and at + 12 <= len(changed):
-        length, version, number = (
-            int.from_bytes(changed[at + field : at + field + 4], "little") for field in (0, 4, 8)
-        )
+    while not by_client and at + HEAD.size <= len(changed):
+        length, version, number = HEAD.unpack_from(changed, at)
         if number == StartMediaTransmission.ID and version >= _WIDE and any(changed[at + _KEY_AT : at + _KEY_AT + 16]):
             changed[at + _KEY_AT] ^= 1
         at += 8 + length
