@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cubelab.capture.pcap import PcapWriter
+from cubelab.wire.tap import Datagram
 from tests.interop.programs.audio import FRAME, assert_tone, judge, tone, write_tone
 from tests.interop.programs.baresip import Account, Baresip
 from tests.interop.programs.kamailio import Kamailio, TlsFiles
@@ -148,6 +150,39 @@ def test_sipp_calls_baresip_and_plays_a_tone(folder: Path, host: str) -> None:
         assert caller.wait_exit() == 0
     assert caller.counts.failed == 0
     assert_tone(phone.heard, 1000, TALK)
+
+
+OFFER = """\
+INVITE sip:2001@127.0.0.2 SIP/2.0
+Via: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bK1
+From: <sip:1001@127.0.0.1>;tag=1
+To: <sip:2001@127.0.0.2>
+Call-ID: 1@127.0.0.1
+CSeq: 1 INVITE
+Content-Type: application/sdp
+
+v=0
+o=- 1 1 IN IP4 127.0.0.1
+s=-
+c=IN IP4 127.0.0.1
+t=0 0
+m=audio 20000 RTP/SAVP 0
+a=crypto:1 AEAD_AES_128_GCM inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGw==
+a=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd
+"""
+PING = bytes.fromhex("80cc0003c5c7cabcf44fe93d6a9f30d63ac1ce49a57f5c52093ba9ff72208aad80000001")  # baresip's, as SRTCP
+
+
+def test_tshark_does_not_judge_what_it_cannot_open(tmp_path: Path) -> None:
+    """RTCP under AES-GCM, which it takes for clear; the same octets where nothing is encrypted are malformed."""
+    capture, here, there = tmp_path / "a.pcap", "127.0.0.1", "127.0.0.2"
+    for offer, errors in ((OFFER, 0), (OFFER.replace("SAVP", "AVP"), 1)):
+        with PcapWriter(capture) as writer:
+            writer.write(Datagram(1.0, (here, 5060), (there, 5060), offer.replace("\n", "\r\n").encode()))
+            writer.write(Datagram(2.0, (there, 30001), (here, 20001), PING))
+        seen = dissect(capture, sip_ports=[5060])
+        assert seen.sdp == 1
+        assert len(seen.malformed) == errors
 
 
 def test_the_judge_tells_tones_noise_and_silence_apart(tmp_path: Path) -> None:
