@@ -192,12 +192,12 @@ class Message:
     @property
     def content_type(self) -> str:
         """The media type in lower case, without its parameters; "" when there is none."""
-        return self._typed("content-type", _parse_type) if "content-type" in self.headers.keys() else ""  # noqa: SIM118
+        return self._typed("content-type", _parse_type) if self.headers.count("content-type") else ""
 
     @property
     def max_forwards(self) -> int | None:
         """None when the header is absent: the check then passes (RFC 3261 16.3)."""
-        return self._typed("max-forwards", _parse_max_forwards) if "max-forwards" in self.headers.keys() else None  # noqa: SIM118
+        return self._typed("max-forwards", _parse_max_forwards) if self.headers.count("max-forwards") else None
 
     @property
     def expires(self) -> int | None:
