@@ -111,7 +111,7 @@ class MediaPool:
         if placement is None:
             return []
         if isinstance(command, UpdateMedia):
-            return self._update(command, placement)
+            return self._update(command, placement, now)
         return self._release(command, placement, now)
 
     def bound(self, session: int) -> list[Effect]:
@@ -186,7 +186,7 @@ class MediaPool:
         member.sessions.add(session)
         return True
 
-    def _update(self, command: UpdateMedia, placement: Placement) -> list[Effect]:
+    def _update(self, command: UpdateMedia, placement: Placement, now: float) -> list[Effect]:
         first, second = command.legs
         out: list[Effect] = []
         if not placement.worker:
@@ -196,8 +196,9 @@ class MediaPool:
             if placement.codes and not any(member.codes for member in self._members.values()):
                 return [Coders(command)]
             if not self._place(command.session, placement):
+                self._forget(command.session, now)
                 text = "every media worker that could carry it is full"
-                return [MediaRefused(placement.ticket, "engine-full", text)]
+                return [MediaLost(command.session, text, "engine-full")]  # reserved long ago: a refusal comes too late
             out.append(self._opened(command.session, placement))
         if first is not None and second is not None and first.codec != second.codec and not placement.codes:
             text = f"{first.codec.name} and {second.codec.name} need a transcoder"

@@ -162,7 +162,7 @@ class MediaRefused:
 
 @dataclass(slots=True)
 class MediaLost:
-    """The engine that carried this session is gone. `failure` is a key of the failure table in `border`."""
+    """Nobody carries this session any more, or can. `failure` is a key of the failure table in `border`."""
 
     session: int
     cause: str

@@ -36,6 +36,7 @@ from cubeproxy.protocols.values import (
     Event,
     MediaCommand,
     MediaEvent,
+    MediaLost,
     ReleaseMedia,
     Severity,
     StreamCounters,
@@ -133,8 +134,7 @@ class MediaService:
             return
         self._carry_out(self._pool.receive(command, self._loop.time()))
         if isinstance(command, ReleaseMedia):
-            for sock in self._waiting.pop(command.session, ()):
-                sock.close()
+            self._unbind(command.session)
             with self._counting:
                 place = self._places.pop(command.session, None)
                 if place is not None:
@@ -203,7 +203,15 @@ class MediaService:
                 self.start_coders()
                 self._carry_out(self._pool.receive(effect.command, self._loop.time()))
             else:
+                if isinstance(effect, MediaLost):
+                    self._unbind(effect.session)
+                    self._note_empty()
                 self._tell(effect)
+
+    def _unbind(self, session: int) -> None:
+        """Close the sockets of a session that no worker has."""
+        for sock in self._waiting.pop(session, ()):
+            sock.close()
 
     def _bind(self, bind: Bind) -> None:
         """Bind what the pool chose, with other ports while somebody else holds them, and open the session."""

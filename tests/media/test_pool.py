@@ -237,8 +237,17 @@ def test_without_a_worker_with_codecs_one_is_asked_for() -> None:
     assert pool.receive(command, 0) == [Coders(command)]
     pool.joined(9, 1, relays=False, codes=True)
     assert len(pool.receive(command, 0)) == 2
-    another = UpdateMedia(waiting(pool), (PHONE.spec(), PHONE.spec(codec=G729)))
-    assert refusal(pool.receive(another, 0)) == "engine-full"
+
+
+def test_a_session_that_no_worker_can_carry_is_lost_and_its_ports_are_free_again() -> None:
+    pool = make()
+    pool.joined(9, 0, relays=False, codes=True)
+    session = waiting(pool)
+    (lost,) = pool.receive(UpdateMedia(session, (PHONE.spec(), PHONE.spec(codec=G729))), 0)
+    assert isinstance(lost, MediaLost)
+    assert (lost.session, lost.failure) == (session, "engine-full")
+    assert not pool.sessions
+    assert pool.receive(ReleaseMedia(session), 0) == []
 
 
 def test_a_worker_with_codecs_takes_no_other_sessions() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 
 import numpy as np
 import pytest
 
 from cubeproxy.media.codecs import table
 from cubeproxy.protocols.values import Codec, MediaLost, MediaReserved, Need, ReleaseMedia, ReserveMedia, UpdateMedia
+from cubeproxy.server import media
 from tests.media.coding.conftest import missing
 from tests.media.coding.ends import judge
 from tests.media.coding.signals import pcm, peak_of, tone
@@ -98,3 +100,17 @@ async def test_what_is_commanded_after_the_end_is_nothing() -> None:
         for session in (relayed.session, waiting.session):
             lab.service.handle(ReleaseMedia(session))
         assert not lab.service.workers
+
+
+@live
+async def test_a_session_that_no_worker_can_carry_ends_and_keeps_no_socket() -> None:
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(media, "SLOTS", 1)
+        async with running() as lab:
+            hears_a_tone(await call(lab))
+            second = await call(lab, 2)
+            text = "every media worker that could carry it is full"
+            assert await lab.event() == MediaLost(second.session, text, "engine-full")
+            for address in second.local:
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                    probe.bind(address)

@@ -156,7 +156,8 @@ class TranscoderPool:
                 return self._refused(event, now)
             case MediaLost(session) if session in self._hops:
                 placement = self._hops[session]
-                return [*self._release(placement, now, gone=session), MediaLost(placement.session, event.cause)]
+                lost = MediaLost(placement.session, event.cause, event.failure)
+                return [*self._release(placement, now, gone=session), lost]
         return [event]
 
     def heard(self, outputs: Sequence[Output], now: float) -> list[Effect]:

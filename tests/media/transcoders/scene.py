@@ -191,9 +191,9 @@ class Box(Border):
             case _:
                 super().carry_out(effect)
 
-    def lose_hop(self, session: int) -> None:
+    def lose_hop(self, session: int, failure: str = "media-lost") -> None:
         del self.hops[session]
-        self.run(self.pool.inner(MediaLost(session, "the worker died"), self.now))
+        self.run(self.pool.inner(MediaLost(session, "the worker died", failure), self.now))
 
     # farms
 

@@ -253,8 +253,8 @@ def test_a_farm_that_does_not_answer_ends_the_call() -> None:
 
 def test_a_lost_worker_of_ours_ends_the_call_and_frees_the_farm() -> None:
     box, session = talking()
-    box.lose_hop(102)
-    assert box.events[-1] == MediaLost(session, "the worker died")
+    box.lose_hop(102, "engine-full")
+    assert box.events[-1] == MediaLost(session, "the worker died", "engine-full")
     assert box.hops == {}
     assert box.farms[1].channels.conferences == {}
 
