@@ -1,4 +1,4 @@
-"""What several commands share: reading a configuration, and saying what went wrong."""
+"""What several commands share: reading a configuration, talking to a running proxy, and saying what went wrong."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ import typer
 from cubeproxy.config.mapping import parse_map
 from cubeproxy.config.model import Config
 from cubeproxy.protocols.errors import ConfigError, CubeError
+from cubeproxy.server.control import ask
 from cubeproxy.server.run import load
 
 
-def fail(error: Exception | str, code: int = 1) -> NoReturn:
+def fail(error: Exception | str, code: int = 1, *, where: str = "") -> NoReturn:
     """One line about the error, one about the fix, and out."""
-    typer.echo(f"cubeproxy: {error}", err=True)
+    typer.echo(f"cubeproxy: {where}: {error}" if where else f"cubeproxy: {error}", err=True)
     fix = getattr(error, "fix", "")
     if fix:
         typer.echo(f"  fix: {fix}", err=True)
@@ -29,19 +30,24 @@ def read_config(path: Path, maps: Sequence[str]) -> Config:
     try:
         mapping = parse_map(maps)
     except ConfigError as error:
-        typer.echo(f"cubeproxy: --map: {error}", err=True)
-        if error.fix:
-            typer.echo(f"  fix: {error.fix}", err=True)
-        raise typer.Exit(2) from None
+        fail(error, 2, where="--map")
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text("utf-8", "replace")
         return load(text, mapping)
     except OSError as error:
-        fail(f"{path}: {error.strerror}", 2)
+        fail(str(error.strerror), 2, where=str(path))
     except ConfigError as error:
-        typer.echo(f"cubeproxy: {path}: {error}", err=True)
-        if error.fix:
-            typer.echo(f"  fix: {error.fix}", err=True)
-        raise typer.Exit(2) from None
+        fail(error, 2, where=str(path))
     except CubeError as error:
         fail(error, 2)
+
+
+def tell(control: Path, line: str) -> None:
+    """Send a line to a running proxy and print its answer; out with 1 when there is none, or when it objects."""
+    try:
+        answer = ask(control, line)
+    except (OSError, TimeoutError) as error:
+        fail(f"no proxy answers on {control}: {error}")
+    typer.echo(answer, nl=False)
+    if answer.startswith("%"):
+        raise typer.Exit(1)

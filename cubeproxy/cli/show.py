@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cubeproxy.cli.common import fail
-from cubeproxy.server.control import ask
+from cubeproxy.cli.common import fail, tell
 from cubeproxy.views.show import listing
 
 
@@ -25,10 +24,4 @@ def command(
         return
     if control is None:
         fail("which proxy? give --control SOCKET or CUBEPROXY_CONTROL", 2)
-    try:
-        answer = ask(control, line)
-    except (OSError, TimeoutError) as error:
-        fail(f"no proxy answers on {control}: {error}")
-    typer.echo(answer, nl=False)
-    if answer.startswith("%"):
-        raise typer.Exit(1)
+    tell(control, line)

@@ -122,3 +122,26 @@ def test_show_needs_a_proxy(words: list[str]) -> None:
     code, text = invoke(*words)
     assert code != 0
     assert "cubeproxy:" in text
+
+
+@pytest.mark.parametrize("verb", ["drain", "resume"])
+def test_an_rtpengine_is_ordered(verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Path, str]] = []
+    answers = iter(["rtpengine is told\n", "% no rtpengine here\n"])
+    words = ("rtpengine", verb, "127.0.0.1:2223", "--control", str(tmp_path / "cube.sock"))
+
+    def ask(control: Path, line: str) -> str:
+        asked.append((control, line))
+        return next(answers)
+
+    monkeypatch.setattr("cubeproxy.cli.common.ask", ask)
+    assert invoke(*words) == (0, "rtpengine is told\n")
+    assert invoke(*words) == (1, "% no rtpengine here\n")
+    assert asked == [(tmp_path / "cube.sock", f"do rtpengine {verb} 127.0.0.1:2223")] * 2
+
+
+def test_a_proxy_that_is_not_there_is_said_plainly(tmp_path: Path) -> None:
+    for words in (("show", "version"), ("rtpengine", "drain", "127.0.0.1:2223")):
+        code, text = invoke(*words, "--control", str(tmp_path / "cube.sock"))
+        assert code == 1
+        assert "no proxy answers on" in text
