@@ -243,7 +243,7 @@ class TranscoderPool:
     # ending
 
     def _release(self, placement: Placement, now: float, gone: int = 0) -> list[Effect]:
-        """Everything of a session goes back; the hop that is `gone` needs no release."""
+        """Everything of a session goes back, but for a first hop that is `gone`: the border still releases that."""
         out = self._drop(placement, gone)
         return [*out, *self.heard(placement.member.release(placement.number, now), now)]
 
@@ -252,7 +252,7 @@ class TranscoderPool:
         out: list[Effect] = []
         for session in placement.hops:
             self._hops.pop(session, None)
-            if session and session != gone:
+            if session and not session == gone == placement.session:
                 out.append(ReleaseMedia(session))
         return out
 

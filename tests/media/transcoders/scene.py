@@ -192,7 +192,7 @@ class Box(Border):
                 super().carry_out(effect)
 
     def lose_hop(self, session: int, failure: str = "media-lost") -> None:
-        del self.hops[session]
+        """The media service knows its name until it is released."""
         self.run(self.pool.inner(MediaLost(session, "the worker died", failure), self.now))
 
     # farms
