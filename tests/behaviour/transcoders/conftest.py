@@ -11,6 +11,7 @@ import pytest
 
 from tests.behaviour.transcoders.members import MEMBERS, Member
 from tests.behaviour.transcoders.rows import needed
+from tests.media import builds
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -30,6 +31,7 @@ def member(request: pytest.FixtureRequest, tmp_path: Path) -> Member:
 
 @pytest.fixture(scope="package", autouse=True)
 def worker() -> Iterator[None]:
-    """The Python media worker, which is everywhere: members are judged here, workers by tests of their own."""
-    with mock.patch.dict(os.environ, {"CUBEPROXY_MEDIA": "python"}):
+    """The native media worker as its sources are now, where it can be built."""
+    found = {} if builds.missing() else {"CUBEPROXY_MEDIA_WORKER": str(builds.worker("plain"))}
+    with mock.patch.dict(os.environ, found):
         yield
