@@ -52,20 +52,9 @@ from cubeproxy.protocols.sip.tokens import Tokens
 from cubeproxy.protocols.values import Flow, MediaLost, MediaMoved, MediaRefused, MediaReserved, Severity, Side
 
 METHODS = (
-    "INVITE",
-    "ACK",
-    "CANCEL",
-    "BYE",
-    "OPTIONS",
-    "REGISTER",
-    "PRACK",
-    "UPDATE",
-    "INFO",
-    "REFER",
-    "NOTIFY",
-    "MESSAGE",
+    "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY", "MESSAGE",
     "PUBLISH",
-)
+)  # fmt: skip
 # Octets of headers. An answer has rows of the request and of the far side's answer, and what leaves us must stay below
 # what we would take ourselves (MAX_HEAD).
 LARGEST_HEAD = MAX_HEAD // 2 - 512
