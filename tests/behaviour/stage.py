@@ -12,7 +12,9 @@ from types import TracebackType
 from typing import Self
 
 from cubelab import data
+from cubelab.agent.leg import State
 from cubelab.agent.voice_call import VoiceCall
+from cubelab.audio.tones import listen
 from cubelab.cucm.cucm import CucmSettings, VirtualCucm
 from cubelab.demo.network import free_network
 from cubelab.demo.proxy import ProxyProcess
@@ -23,7 +25,8 @@ from cubelab.voice.pacer import Pacer
 from tests.waiting import until
 
 NUMBERS = {"1001": "SEP001122334455", "1002": "SEP001122334466"}
-ENDPOINT = "3001"  # a number of the cluster itself, which says 1000 Hz
+ENDPOINT = "3001"  # a number of the cluster itself
+PHONE_SAYS, CORE_SAYS = 440, 1000  # Hz
 
 
 class Stage:
@@ -49,7 +52,7 @@ class Stage:
         self.proxy.arguments += arguments
         self.pacer = Pacer()
         passwords = {number: f"lab-{number}" for number in numbers}
-        self.cucm = VirtualCucm(CucmSettings(nodes=nodes, users=passwords, endpoints={ENDPOINT: 1000}), self.pacer)
+        self.cucm = VirtualCucm(CucmSettings(nodes=nodes, users=passwords, endpoints={ENDPOINT: CORE_SAYS}), self.pacer)
         self.phones = {
             number: VirtualPhone(
                 PhoneSettings(
@@ -61,7 +64,7 @@ class Stage:
                     certificate=pki.phones[device].certificate,
                     key=pki.phones[device].key,
                     trust=(pki.cube,),
-                    says=440,
+                    says=PHONE_SAYS,
                 ),
                 self.pacer,
             )
@@ -149,3 +152,22 @@ def speak(stage: Stage, *calls: VoiceCall) -> None:
     """Let voices that fell silent go on."""
     for call in calls:
         stage.pacer.add(call.voice)
+
+
+def over(call: VoiceCall) -> bool:
+    return call.leg.state is State.ENDED
+
+
+async def heard_again(*voices: VoiceCall, packets: int = 25) -> None:
+    """Each hears so many more."""
+    before = [call.voice.counters.received for call in voices]
+    await until(lambda: all(call.voice.counters.received > n + packets for call, n in zip(voices, before, strict=True)))
+
+
+async def the_right_tones(call: VoiceCall, far: VoiceCall) -> None:
+    """For a second, of a phone's call to `ENDPOINT`."""
+    for each in (call, far):
+        each.voice.recording.clear()
+    await heard_again(call, far, packets=50)
+    assert listen(call.voice.recording.samples(), CORE_SAYS).heard
+    assert listen(far.voice.recording.samples(), PHONE_SAYS).heard

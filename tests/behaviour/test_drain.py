@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cubelab.agent.leg import State
 from cubelab.agent.voice_call import CallFailed
-from tests.behaviour.stage import Stage
+from tests.behaviour.stage import Stage, over
 from tests.waiting import until
 
 
@@ -30,7 +29,7 @@ def test_calls_finish_and_new_ones_are_refused(tmp_path: Path) -> None:
             await until(lambda: far.voice.counters.received > heard[1] + 25)
             await call.hang_up()
             assert await stage.exit_code() == 0
-            assert far.leg.state is State.ENDED
+            assert over(far)
 
     asyncio.run(scene())
 
@@ -40,7 +39,7 @@ def test_the_limit_ends_calls_at_both_ends(tmp_path: Path) -> None:
         async with Stage(tmp_path, "--drain", "0.5") as stage:
             call, far = await stage.call()
             stage.signal(signal.SIGTERM)
-            await until(lambda: call.leg.state is State.ENDED and far.leg.state is State.ENDED)
+            await until(lambda: over(call) and over(far))
             assert await stage.exit_code() == 0
 
     asyncio.run(scene())
@@ -54,6 +53,6 @@ def test_a_second_sigterm_ends_at_once(tmp_path: Path) -> None:
             await until(lambda: "proxy.draining" in stage.log.read_text())
             stage.signal(signal.SIGTERM)
             assert await stage.exit_code() == 0
-            await until(lambda: call.leg.state is State.ENDED and far.leg.state is State.ENDED)
+            await until(lambda: over(call) and over(far))
 
     asyncio.run(scene())

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from cubelab import data
-from cubelab.agent.leg import State
-from cubelab.agent.voice_call import CallFailed, VoiceCall
+from cubelab.agent.voice_call import CallFailed
 from tests.behaviour.farm import FarmProcess
-from tests.behaviour.stage import Stage, silent, speak
+from tests.behaviour.stage import Stage, over, silent, speak
 from tests.waiting import until
 
 IOS = "sample-a.ios"
@@ -35,10 +34,6 @@ def assert_four_legs(text: str, core: str) -> None:
     assert [leg[5] for leg in legs[2:]] == [f"{core}:2000"] * 2
     assert legs[2][3:5] == legs[1][3:5]
     assert legs[3][3:5] == legs[0][3:5]
-
-
-def over(call: VoiceCall) -> bool:
-    return call.leg.state is State.ENDED
 
 
 def changed(folder: Path, *changes: tuple[str, str]) -> Path:

@@ -13,17 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from cubelab.agent.leg import State
 from cubelab.agent.voice_call import VoiceCall
-from cubelab.audio.tones import listen
 from tests.behaviour.farm import FarmProcess
-from tests.behaviour.stage import Stage, silent, speak
+from tests.behaviour.stage import Stage, heard_again, over, silent, speak, the_right_tones
 from tests.behaviour.test_dsp_farm import changed, refused
 from tests.media import builds
 from tests.waiting import until
 
 TWO_SECONDS = 100  # packets
-PHONE_SAYS, CORE_SAYS = 440, 1000  # Hz
 WRAP = 65_536
 
 
@@ -64,27 +61,9 @@ async def missed(stage: Stage, call: VoiceCall, far: VoiceCall) -> tuple[int, in
     return said - far_heard, far_said - heard
 
 
-async def heard_again(*voices: VoiceCall) -> None:
-    """Each hears a second more."""
-    before = [call.voice.counters.received for call in voices]
-    await until(lambda: all(call.voice.counters.received > n + 50 for call, n in zip(voices, before, strict=True)))
-
-
-async def the_right_tones(call: VoiceCall, far: VoiceCall) -> None:
-    for each in (call, far):
-        each.voice.recording.clear()
-    await heard_again(call, far)
-    assert listen(call.voice.recording.samples(), CORE_SAYS).heard
-    assert listen(far.voice.recording.samples(), PHONE_SAYS).heard
-
-
 def rekeyed(call: VoiceCall, rounds: int) -> bool:
     """So many offers were answered in all."""
     return call.rounds == rounds
-
-
-def over(call: VoiceCall) -> bool:
-    return call.leg.state is State.ENDED
 
 
 def hears_under(call: VoiceCall) -> bytes:
@@ -204,7 +183,7 @@ def test_calls_of_the_other_farm_notice_nothing_and_room_comes_back(tmp_path: Pa
             before = await missed(stage, stays, stays_far)
             await farm.kill()
             await until(lambda: "moved=1" in stage.log.read_text())
-            await heard_again(moves, moves_far, stays, stays_far)
+            await heard_again(moves, moves_far, stays, stays_far, packets=50)
             assert await missed(stage, stays, stays_far) == before
             assert stays.rounds == 1
             assert (await refused(stage))[0] == 503, "the farm that is left is full"

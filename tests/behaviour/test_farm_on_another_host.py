@@ -10,8 +10,8 @@ from pathlib import Path
 
 from cubelab import data
 from tests.behaviour.farm import FarmProcess
-from tests.behaviour.stage import Stage
-from tests.behaviour.test_dsp_farm import IOS, assert_not_configured, changed, over, refused
+from tests.behaviour.stage import Stage, over
+from tests.behaviour.test_dsp_farm import IOS, assert_not_configured, changed, refused
 from tests.waiting import until
 
 CALL_MANAGER = (

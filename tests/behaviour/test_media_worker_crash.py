@@ -7,8 +7,7 @@ import os
 import signal
 from pathlib import Path
 
-from cubelab.agent.leg import State
-from tests.behaviour.stage import Stage
+from tests.behaviour.stage import Stage, over
 from tests.waiting import until
 
 
@@ -18,7 +17,7 @@ def test_its_calls_end_with_a_cause_and_the_next_call_works(tmp_path: Path) -> N
             call, far = await stage.call()
             (worker,) = stage.workers()
             os.kill(worker, signal.SIGKILL)
-            await until(lambda: call.leg.state is State.ENDED and far.leg.state is State.ENDED)
+            await until(lambda: over(call) and over(far))
             await until(lambda: "media-lost" in stage.log.read_text())
             assert "media.worker.lost" in stage.log.read_text()
             again, _ = await stage.call()
