@@ -7,37 +7,10 @@ import re
 import sys
 from pathlib import Path
 
-import pytest
-
-from cubelab.agent.leg import State
-from cubelab.agent.voice_call import VoiceCall
-from cubelab.audio.tones import listen
-from tests.behaviour.stage import Stage
+from tests.behaviour.stage import Stage, over, the_right_tones
 from tests.behaviour.test_dsp_farm import IOS, assert_not_configured, refused
 from tests.behaviour.transcoders.engine import RtpengineProcess
 from tests.waiting import until
-
-PHONE_SAYS, CORE_SAYS = 440, 1000  # Hz
-
-
-@pytest.fixture(autouse=True)
-def worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Python media worker, which is everywhere: the engine beside it is judged here."""
-    monkeypatch.setenv("CUBEPROXY_MEDIA", "python")
-
-
-async def heard(*calls: tuple[VoiceCall, int]) -> None:
-    """Each hears its tone for a second."""
-    for call, _hertz in calls:
-        call.voice.recording.clear()
-    before = [call.voice.counters.received for call, _hertz in calls]
-    await until(
-        lambda: all(
-            call.voice.counters.received > count + 60 for (call, _hertz), count in zip(calls, before, strict=True)
-        )
-    )
-    for call, hertz in calls:
-        assert listen(call.voice.recording.samples(), hertz).heard
 
 
 async def order(stage: Stage, verb: str, engine: RtpengineProcess) -> None:
@@ -61,7 +34,7 @@ def test_a_call_goes_over_an_rtpengine_and_nobody_notices(tmp_path: Path) -> Non
             async with engine:
                 await answering(stage, 1)
                 call, far = await stage.call()
-                await heard((call, CORE_SAYS), (far, PHONE_SAYS))
+                await the_right_tones(call, far)
                 legs = re.findall(r"SRTP: (\w+)", await stage.proxy.show("call active voice brief"))
                 assert legs == ["on", "off"]
                 shown = await stage.proxy.show("rtpengine")
@@ -71,11 +44,11 @@ def test_a_call_goes_over_an_rtpengine_and_nobody_notices(tmp_path: Path) -> Non
                 assert engine.sessions == 1
                 await call.hold()
                 await call.resume()
-                await heard((call, CORE_SAYS), (far, PHONE_SAYS))
+                await the_right_tones(call, far)
                 await order(stage, "drain", engine)
                 status, warning = await refused(stage)
                 assert (status, "Transcoder reservation failure" in warning) == (503, True)
-                await heard((call, CORE_SAYS), (far, PHONE_SAYS))
+                await the_right_tones(call, far)
                 assert "draining" in await stage.proxy.show("rtpengine")
                 await order(stage, "resume", engine)
                 await call.hang_up()
@@ -99,8 +72,8 @@ def test_a_call_survives_the_engine_that_carried_it(tmp_path: Path) -> None:
             (other,) = (engine for engine in engines if engine is not carrier)
             await carrier.stop()
             await until(lambda: other.sessions == 1, patience=15)
-            await heard((call, CORE_SAYS), (far, PHONE_SAYS))
-            assert call.leg.state is not State.ENDED
+            await the_right_tones(call, far)
+            assert not over(call)
             await call.hang_up()
             await until(lambda: other.sessions == 0)
 
