@@ -37,6 +37,7 @@ from cubeproxy.server.transcoding import TranscodingService
 from tests.media.phones import SHA1_80, key
 from tests.media.transcoders.scene import config
 from tests.server.media_lab import PATIENCE, Station, exchange, live
+from tests.waiting import until
 
 ACCESS, CORE = "127.0.41.1", "127.0.41.2"
 PORTS, FARM_PORTS = (22000, 22499), (22500, 22999)
@@ -105,9 +106,7 @@ class Box:
         return reserved, phones
 
     async def told(self, name: str) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while not any(event.name == name for event in self.reports):  # noqa: ASYNC110 - events set no event
-                await asyncio.sleep(0.01)
+        await until(lambda: any(event.name == name for event in self.reports))
 
 
 @contextlib.asynccontextmanager
@@ -142,9 +141,7 @@ async def farm(box: Box, pace: float = 0.01, name: str = "", reports: float = 0.
 
 
 async def registered(registration: Registration) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while registration.client.state is not State.ACTIVE:  # noqa: ASYNC110 - the machine sets no event
-            await asyncio.sleep(0.01)
+    await until(lambda: registration.client.state is State.ACTIVE)
 
 
 async def flowing(box: Box, reserved: MediaReserved, phones: tuple[Station, Station]) -> None:
@@ -202,9 +199,7 @@ async def test_a_release_frees_the_farm() -> None:
         reserved, phones = await box.call()
         await flowing(box, reserved, phones)
         box.service.handle(ReleaseMedia(reserved.session))
-        async with asyncio.timeout(PATIENCE):
-            while registration.channels.conferences:  # noqa: ASYNC110 - the farm sets no event
-                await asyncio.sleep(0.01)
+        await until(lambda: not registration.channels.conferences)
         assert box.service.sessions == 0
 
 
@@ -267,9 +262,7 @@ async def test_a_farm_waits_for_its_call_manager() -> None:
     registration = Registration(plan, log, ports=FARM_PORTS, pace=0.01)
     try:
         await registration.start()
-        async with asyncio.timeout(PATIENCE):
-            while "sccp.unreachable" not in log.counts:  # noqa: ASYNC110 - the log sets no event
-                await asyncio.sleep(0.01)
+        await until(lambda: "sccp.unreachable" in log.counts)
         async with running(given) as box:
             await registered(registration)
             reserved, phones = await box.call()
